@@ -47,6 +47,7 @@ return #ARGV
 PREFIX = msgspec.Meta(
     pattern=r"^[A-Za-z0-9._:{}-]*$", max_length=128, description="letters, digits and . _ : { } - alone"
 )
+SLOW = "its disk is slow, or appendfsync is no"
 CAUSED = "of pipeline caused error: "  # redis-py puts the command, with our data in it, before this
 
 log = logging.getLogger("sortline.redis")
@@ -105,7 +106,8 @@ class RedisSink:
         self._nodes: Nodes | None = None
         self._settled: set[str] = set()  # streams that this connection has looked at
         self._written: set[Redis] = set()  # servers that this connection has written something to
-        self._waits_aof = settings.wait_aof != "never"
+        self._waits_aof = False
+        self._said_it_cannot_wait = False
         self._may_script = True
         self._may_set_end = True
         waits = settings.when_full == "wait"
@@ -118,6 +120,7 @@ class RedisSink:
         """Connects and says hello. Raises what redis raises, Refused for a secret or certificate that is unreadable."""
         self._settled.clear()
         self._written.clear()
+        self._waits_aof = self._settings.wait_aof != "never"
         self._nodes = Nodes(self._settings, wait_s=self._settings.wait_aof_ms / 1000)
         await self._nodes.open()
 
@@ -275,15 +278,33 @@ class RedisSink:
                 # an older server does not know the command, one without an append-only file refuses it
                 if settings.wait_aof == "always":
                     raise
-                self._waits_aof = False
-                log.warning("sink %s: the server cannot say when entries are on its disk: %s", self._name, error)
+                self._cannot_wait(str(error))
             else:
-                if answer[0] < 1:
-                    raise TimeoutError(f"not in the append-only file within {settings.wait_aof_ms} ms")
-                self._require_replicas(int(answer[1]))
-                return
+                if answer[0] >= 1:
+                    self._require_replicas(int(answer[1]))
+                    return
+                if not await self._never_syncs(redis):
+                    raise TimeoutError(f"not in the append-only file within {settings.wait_aof_ms} ms: {SLOW}")
+                if settings.wait_aof == "always":
+                    raise Refused('appendfsync is no: set it to everysec or always on the server, or wait_aof = "auto"')
+                self._cannot_wait("appendfsync is no")
         if settings.replicas:
             self._require_replicas(int(await redis.wait(settings.replicas, settings.wait_aof_ms)))
+
+    def _cannot_wait(self, why: str) -> None:
+        """This connection goes on without. The next one asks again: it may be another server's."""
+        self._waits_aof = False
+        if not self._said_it_cannot_wait:
+            log.warning("sink %s: the server cannot say when entries are on its disk: %s", self._name, why)
+        self._said_it_cannot_wait = True
+
+    async def _never_syncs(self, redis: Redis) -> bool:
+        """False also where the user may not ask."""
+        try:
+            answer: Any = await redis.config_get("appendfsync")
+        except ResponseError:
+            return False
+        return bool(answer.get("appendfsync") == "no")
 
     def _require_replicas(self, count: int) -> None:
         settings = self._settings

@@ -308,6 +308,30 @@ def test_entries_are_on_the_servers_disk_before_they_count(tmp_path: Path) -> No
         peer.kill()
 
 
+def test_a_server_that_never_syncs_is_said_and_holds_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With `appendfsync no` WAITAOF never says yes: that is a server that cannot say it."""
+    other = ["--user", "less", "on", "nopass", "~*", "+@all", "-config"]
+    peer = newer_redis(tmp_path, "--appendonly", "yes", "--appendfsync", "no", *other)
+    (tmp_path / "password").write_text("any")
+    less = {"user": "less", "password": Secret(file=str(tmp_path / "password"))}
+    try:
+        sink = sink_on(peer.port, wait_aof_ms=200)
+        asyncio.run(send(sink, rows(1, 3), rows(4, 5)))
+        assert caplog.text.count("cannot say when entries are on its disk: appendfsync is no") == 1
+        with pytest.raises(Refused, match="appendfsync is no"):
+            asyncio.run(send(sink_on(peer.port, wait_aof_ms=200, wait_aof="always"), rows(4, 6)))
+        with pytest.raises(TimeoutError, match="its disk is slow, or appendfsync is no"):
+            asyncio.run(send(sink_on(peer.port, wait_aof_ms=200, **less), rows(6, 7)))
+        with redis.Redis(port=peer.port) as client:
+            client.config_set("appendfsync", "everysec")
+            waited = client.info("commandstats")["cmdstat_waitaof"]["calls"]
+            asyncio.run(send(sink, rows(6, 8)))
+            assert client.info("commandstats")["cmdstat_waitaof"]["calls"] == waited + 1
+        assert ids(peer.port) == names(1, 8)
+    finally:
+        peer.kill()
+
+
 def test_entries_of_a_connection_that_is_gone_are_waited_for_as_well(tmp_path: Path) -> None:
     """A replica that does not answer has nothing, however often the engine connects anew and finds entries there."""
     (tmp_path / "master").mkdir()
