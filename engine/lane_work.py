@@ -45,6 +45,8 @@ class Work:
         self.keys: set[str] = set()  # partition keys that have a dead letter
         self.letters = True  # whether a letter may be wanted
         self.letter_s = now_s  # the next one not before
+        self.is_full = False  # held: there is no room for one more dead letter
+        self.made_room = False  # one was sent since there was none
         self.after_letter = False  # one was sent: now it is the events' turn, however many letters are due
 
     @property
