@@ -208,7 +208,7 @@ class Forwarder:
         if not rows:
             work.dry = wakes == self._wakes
             return None
-        behind = [row for row in rows if row.partitionkey in work.keys and row.position not in work.buried]
+        behind = work.behind(rows)
         if behind and not await self._bury(work, behind, None):
             return None
         left = [row for row in rows if row.position not in work.buried]
@@ -229,7 +229,7 @@ class Forwarder:
                 raise
             self._hold(work, f"outbox: {error}")
             return False
-        work.buried = {each for each in work.buried if each > position}
+        work.buried = {each: key for each, key in work.buried.items() if each > position}
         work.alone = max(0, work.alone - delivered - dead)
         self._delivered(work, delivered, dead)
         return True
@@ -352,7 +352,7 @@ class Forwarder:
         except (Full, sqlite3.OperationalError) as error:
             await self._without_room(work, error)
             return False
-        work.buried |= {row.position for row in buried}
+        work.buried |= {row.position: row.partitionkey for row in buried}
         if self._holds_keys:
             work.keys = (work.keys - {row.partitionkey for row in rows}) | {row.partitionkey for row in buried}
         return True

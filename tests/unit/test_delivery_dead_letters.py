@@ -238,6 +238,19 @@ def names_the_first_of(*bad: str) -> Callable[[Sequence[OutRow]], Exception | No
     return refuses
 
 
+def test_what_stands_before_a_dead_letter_of_its_key_is_not_behind_it(tmp_path: Path) -> None:
+    """A sink that posts has taken it by then: it was buried, counted as dead, and sent once more with the letter."""
+    delivery = Delivery(tmp_path, ScriptedSink(names_the_first_of("e3")), on_dead_letter="hold_key")
+    delivery.tell(1, 5, key="O-1")
+    delivery.until_empty()
+    assert delivery.ids == ["e1", "e2"]
+    assert [letter.id for letter in delivery.letters.find()] == ["e3", "e4", "e5"]
+    delivery.tell(6, 6, key="O-1")
+    delivery.until_empty()
+    assert delivery.account == Account(6, 2, 0, 4)
+    delivery.close()
+
+
 def test_letters_that_are_full_can_be_sent_again_whatever_lies_beyond_the_cursor(tmp_path: Path) -> None:
     """A key was held, its next events found no room, and its letter was not sent, as the cursor had not passed it."""
     delivery = Delivery(tmp_path, ScriptedSink(names_the_first_of("e2")), on_dead_letter="hold_key")
