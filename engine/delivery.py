@@ -35,8 +35,7 @@ PROBE_S = 15.0  # see BACKOFF_S_MAX
 FULL_S = 1.0  # how often a queue that nobody reads is tried; the sink's others do not wait for it
 CLOSE_S_MAX = 2.0
 TURN_S = 1.0  # a lane that sends one by one gives way to the others after that
-HANGS_S = 1.5
-"""A call that takes longer than a turn, and a little."""
+HANGS_S = 1.5  # a call that takes longer than a turn, and a little
 POISON_ATTEMPTS = 3
 LOOK_S = 1.0
 LAST_EVENTS = 32
@@ -195,7 +194,7 @@ class Forwarder:
             # no room on the disk, or another process holds the file: what was begun is gone on with later
             self._hold(work, f"dead letters: {error}")
             return
-        work.after_letter = False
+        work.after_letter = work.is_full = False
         if work.done is None:
             work.done = await self._serve_events(work)
         if work.done is not None and await self._advance(work, work.done):
@@ -209,7 +208,7 @@ class Forwarder:
         if not rows:
             work.dry = wakes == self._wakes
             return None
-        behind = [row for row in rows if row.partitionkey in work.keys and row.position not in work.buried]
+        behind = work.behind(rows)
         if behind and not await self._bury(work, behind, None):
             return None
         left = [row for row in rows if row.position not in work.buried]
@@ -230,7 +229,7 @@ class Forwarder:
                 raise
             self._hold(work, f"outbox: {error}")
             return False
-        work.buried = {each for each in work.buried if each > position}
+        work.buried = {each: key for each, key in work.buried.items() if each > position}
         work.alone = max(0, work.alone - delivered - dead)
         self._delivered(work, delivered, dead)
         return True
@@ -259,7 +258,7 @@ class Forwarder:
         if await self._send(work, [letter.row()], letter):
             await asyncio.to_thread(self._outbox.settle)
             await asyncio.to_thread(self._letters.delivered, letter)
-            work.after_letter = True
+            work.after_letter = work.made_room = True
             log.info("sink %s: dead letter %d was delivered: %s", self.name, letter.number, letter.id)
             if self._holds_keys and not await asyncio.to_thread(
                 self._letters.has_key, self.name, work.lane.queue, letter.partitionkey
@@ -351,12 +350,30 @@ class Forwarder:
             else:
                 await asyncio.to_thread(self._letters.bury, self.name, rows, cause)
         except (Full, sqlite3.OperationalError) as error:
-            self._hold(work, f"dead letters: {error}")
+            await self._without_room(work, error)
             return False
-        work.buried |= {row.position for row in buried}
+        work.buried |= {row.position: row.partitionkey for row in buried}
         if self._holds_keys:
             work.keys = (work.keys - {row.partitionkey for row in rows}) | {row.partitionkey for row in buried}
         return True
+
+    async def _without_room(self, work: Work, error: Exception) -> None:
+        """Sending letters again makes room, but none goes while others lie beyond the cursor: what those stand for is
+        tried once more, as at a start, and one by one, so that the cursor follows."""
+        try:
+            if isinstance(error, Full) and work.buried:
+                work.dead_in_a_row = max(0, work.dead_in_a_row - len(work.buried))
+                work.alone = max(work.alone, work.batch)
+                await asyncio.to_thread(self._settle_lane, work)
+                return
+        except sqlite3.OperationalError as other:
+            error = other
+        if isinstance(error, Full) and work.made_room and work.letters:
+            work.made_room = False
+            work.ready_s = max(self._timer(), work.letter_s)  # the next makes room as well
+        else:
+            self._hold(work, f"dead letters: {error}")
+            work.is_full = isinstance(error, Full)
 
     def _hold(self, work: Work, why: str) -> None:
         """Until somebody has acted; it is tried now and then."""
@@ -431,10 +448,13 @@ class Forwarder:
     def _settle(self) -> None:
         """Letters that stand for events which will be tried again are forgotten: the engine was stopped in between."""
         for work in self._lanes:
-            lane = work.lane
-            self._letters.forget(self.name, lane.queue, self._outbox.cursor(lane.number), lane.until)
-            work.buried.clear()
-            work.keys = self._letters.keys(self.name, lane.queue) if self._holds_keys else set()
+            self._settle_lane(work)
+
+    def _settle_lane(self, work: Work) -> None:
+        lane = work.lane
+        self._letters.forget(self.name, lane.queue, self._outbox.cursor(lane.number), lane.until)
+        work.buried.clear()
+        work.keys = self._letters.keys(self.name, lane.queue) if self._holds_keys else set()
 
     async def _look_around(self) -> None:
         """Every second: what the sink took may be sure by now, and another process may have asked for a letter, or
@@ -450,11 +470,9 @@ class Forwarder:
             self._letters_seen = seen
             for work in self._lanes:
                 work.letters = True
-                await self._know_keys(work)
-
-    async def _know_keys(self, work: Work) -> None:
-        if self._holds_keys:
-            work.keys = await asyncio.to_thread(self._letters.keys, self.name, work.lane.queue)
+                work.ready_s = now if work.is_full else work.ready_s
+                if self._holds_keys:
+                    work.keys = await asyncio.to_thread(self._letters.keys, self.name, work.lane.queue)
 
     async def _wait(self, seconds: float) -> None:
         raise_if_cancelled()

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import NamedTuple
 
-from engine.contracts import Lane
+from engine.contracts import Lane, OutRow
 from engine.metrics import LaneMetrics
 from engine.model import BUSINESS, PRIORITY_LAST, QUEUE_PRIORITY
 from engine.throttle import Breaker, Pace, Settings
@@ -41,15 +42,23 @@ class Work:
         self.dead_in_a_row = 0
         self.done: Done | None = None  # the cursor has to be moved over it before anything else
         self.recounted = 0  # so many of the next events were counted as delivered, and are sent again
-        self.buried: set[int] = set()  # positions behind the cursor that are dead letters already
+        self.buried: dict[int, str] = {}  # positions behind the cursor that are dead letters already, and their keys
         self.keys: set[str] = set()  # partition keys that have a dead letter
         self.letters = True  # whether a letter may be wanted
         self.letter_s = now_s  # the next one not before
+        self.is_full = False  # held: there is no room for one more dead letter
+        self.made_room = False  # one was sent since there was none
         self.after_letter = False  # one was sent: now it is the events' turn, however many letters are due
 
     @property
     def has_work(self) -> bool:
         return self.under_way is None and (not self.dry or self.letters)
+
+    def behind(self, rows: Sequence[OutRow]) -> list[OutRow]:
+        """Those that follow a dead letter of their key. What stands before one, the sink may have already."""
+        first = {key: at for at, key in sorted(self.buried.items(), reverse=True)}
+        held = [row for row in rows if row.partitionkey in self.keys and row.position not in self.buried]
+        return [row for row in held if row.position > first.get(row.partitionkey, 0)]
 
     @property
     def may_send_letter(self) -> bool:

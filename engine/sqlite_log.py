@@ -53,7 +53,12 @@ def put_in_order(path: Path) -> Iterator[str]:
     log = path.with_name(path.name + LOG)
     if DISK.bytes_of(log) <= HEADER_BYTES:
         return
-    content = bytearray(read_whole(log))
+    try:
+        content = bytearray(read_whole(log))
+    except FileNotFoundError:
+        content = bytearray()
+    if len(content) <= HEADER_BYTES:
+        return  # who is at work on it has emptied it meanwhile
     before = bytes(content)
     order = _Order(content)
     if order.taken and not in_use(path):

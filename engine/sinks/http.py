@@ -332,8 +332,8 @@ class _Until(io.RawIOBase):
 
 def retry_after_s(text: str, now_us: int) -> float:
     """RFC 9110, 10.2.3: seconds, or a date; 0 for what is neither."""
-    if text.strip().isdecimal():
-        return float(text)
+    if (seconds := text.strip()).isdecimal():
+        return float(seconds)
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):

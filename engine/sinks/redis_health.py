@@ -12,6 +12,8 @@ from engine.redis_nodes import Nodes
 from engine.sinks.redis_stream import Settings
 
 WAITAOF_FROM = (7, 2)
+EARLY_FROM, EARLY_TO = (7, 4), (8, 0)
+EARLY_VALKEY_FROM = 8
 TRIM_FROM = (6, 2)
 MEMORY_PART_MAX = 0.8
 
@@ -66,12 +68,43 @@ async def _server(where: str, redis: Any, settings: Settings) -> list[Finding]:
     elif info.get("aof_last_write_status", "ok") != "ok":
         found.append(error(where, "the server cannot write its append-only file", "make room on its disk"))
     elif version >= WAITAOF_FROM and settings.wait_aof != "never":
-        found.append(good(where, "entries count as delivered when they are on the server's disk (WAITAOF)"))
+        found.append(await _waitaof(where, redis, settings, info))
     else:
         found.append(await _fsync(where, redis, version))
     if version < TRIM_FROM:
         found.append(note(where, f"Redis {info['redis_version']} cannot be trimmed by us: it needs 6.2"))
     return found
+
+
+async def _waitaof(where: str, redis: Any, settings: Settings, info: Mapping[str, Any]) -> Finding:
+    """WAITAOF is as good as the server's habit lets it be."""
+    try:
+        habit = (await redis.config_get("appendfsync")).get("appendfsync")
+    except ResponseError:
+        habit = None  # CONFIG is not allowed
+    if habit == "no":
+        what = "a power cut of the server leaves what its disk happened to have: appendfsync is no"
+        if settings.wait_aof == "always":
+            what = (
+                "nothing is delivered: appendfsync is no, so WAITAOF never says that entries are on the server's disk"
+            )
+        return error(where, what, "appendfsync everysec or always on the server")
+    if habit != "always" and _answers_early(info):
+        return warning(
+            where,
+            f"{'' if habit else 'if appendfsync is everysec, '}WAITAOF of this server answers up to a second before "
+            "its disk has the entries: a power cut loses them where the engine restarts as well",
+            "appendfsync always on the server, or Redis 8",
+        )
+    return good(where, "entries count as delivered when they are on the server's disk (WAITAOF)")
+
+
+def _answers_early(info: Mapping[str, Any]) -> bool:
+    """With `everysec`: https://github.com/redis/redis/pull/13793, Redis 7.4 up to 8.0, Valkey 8 up to now."""
+    if "valkey_version" in info:
+        return int(str(info["valkey_version"]).split(".")[0]) >= EARLY_VALKEY_FROM
+    version = tuple(int(part) for part in str(info["redis_version"]).split(".")[:2])
+    return EARLY_FROM <= version < EARLY_TO
 
 
 async def _fsync(where: str, redis: Any, version: tuple[int, ...]) -> Finding:

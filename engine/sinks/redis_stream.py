@@ -47,6 +47,7 @@ return #ARGV
 PREFIX = msgspec.Meta(
     pattern=r"^[A-Za-z0-9._:{}-]*$", max_length=128, description="letters, digits and . _ : { } - alone"
 )
+SLOW = "its disk is slow, or appendfsync is no"
 CAUSED = "of pipeline caused error: "  # redis-py puts the command, with our data in it, before this
 
 log = logging.getLogger("sortline.redis")
@@ -104,8 +105,11 @@ class RedisSink:
         self._settings = settings
         self._nodes: Nodes | None = None
         self._settled: set[str] = set()  # streams that this connection has looked at
-        self._waits_aof = settings.wait_aof != "never"
+        self._written: set[Redis] = set()  # servers that this connection has written something to
+        self._waits_aof = False
+        self._said_it_cannot_wait = False
         self._may_script = True
+        self._may_set_end = True
         waits = settings.when_full == "wait"
         self._entries_max = None if waits else settings.entries_max
         self._recent = Recent()
@@ -115,6 +119,8 @@ class RedisSink:
     async def open(self) -> None:
         """Connects and says hello. Raises what redis raises, Refused for a secret or certificate that is unreadable."""
         self._settled.clear()
+        self._written.clear()
+        self._waits_aof = self._settings.wait_aof != "never"
         self._nodes = Nodes(self._settings, wait_s=self._settings.wait_aof_ms / 1000)
         await self._nodes.open()
 
@@ -126,8 +132,12 @@ class RedisSink:
         if self._nodes is None:
             raise RuntimeError("the sink is not open")
         try:
-            used = [await self._send(self._nodes, queue, rows) for queue in dict.fromkeys(row.queue for row in rows)]
-            for redis in dict.fromkeys(used):
+            used: dict[Redis, str] = {}
+            for queue in dict.fromkeys(row.queue for row in rows):
+                used[await self._send(self._nodes, queue, rows)] = self._settings.prefix + queue
+            for redis, stream in used.items():
+                if redis not in self._written:
+                    await self._write_end(redis, stream)
                 await self._until_durable(redis)
             for queue in dict.fromkeys(row.queue for row in rows):
                 self._recent.add(self._settings.prefix + queue, [row for row in rows if row.queue == queue])
@@ -159,6 +169,7 @@ class RedisSink:
         try:
             if not self._may_script or not await self._run_script(redis, stream, rows):
                 await self._run_transaction(redis, stream, rows)
+            self._written.add(redis)
         except ResponseError as error:
             # no type of its own: an id that is not above the last one, for instance. The stream itself knows.
             missing = list(rows)
@@ -166,6 +177,7 @@ class RedisSink:
                 missing = await self._missing(redis, stream, await self._last(redis, stream), rows)
             if len(missing) == len(rows):
                 raise
+            self._written.discard(redis)  # what is there already, another connection wrote
             if missing:
                 await self._add(redis, stream, missing)
 
@@ -238,6 +250,23 @@ class RedisSink:
             "one, then rename or delete the stream: what the outbox holds goes to a new one"
         )
 
+    async def _write_end(self, redis: Redis, stream: str) -> None:
+        """WAIT and WAITAOF answer for what their own connection has written, and this one has found its entries there:
+        whether they are on a disk or a replica, nobody would ask. Setting the stream's end to what it is asks."""
+        settings = self._settings
+        if not self._waits_aof and not settings.replicas:
+            return
+        try:
+            await redis.execute_command("XSETID", stream, _text(await self._last(redis, stream)))  # type: ignore[no-untyped-call]
+        except NoPermissionError as error:
+            if settings.wait_aof == "always":
+                raise
+            if self._may_set_end:
+                log.warning("sink %s: entries of an earlier connection are not waited for: %s", self._name, error)
+            self._may_set_end = False
+        else:
+            self._written.add(redis)
+
     async def _until_durable(self, redis: Redis) -> None:
         """Raises TimeoutError if the entries are not on the server's disk, or its replicas', in time; the next
         connection looks again."""
@@ -249,15 +278,33 @@ class RedisSink:
                 # an older server does not know the command, one without an append-only file refuses it
                 if settings.wait_aof == "always":
                     raise
-                self._waits_aof = False
-                log.warning("sink %s: the server cannot say when entries are on its disk: %s", self._name, error)
+                self._cannot_wait(str(error))
             else:
-                if answer[0] < 1:
-                    raise TimeoutError(f"not in the append-only file within {settings.wait_aof_ms} ms")
-                self._require_replicas(int(answer[1]))
-                return
+                if answer[0] >= 1:
+                    self._require_replicas(int(answer[1]))
+                    return
+                if not await self._never_syncs(redis):
+                    raise TimeoutError(f"not in the append-only file within {settings.wait_aof_ms} ms: {SLOW}")
+                if settings.wait_aof == "always":
+                    raise Refused('appendfsync is no: set it to everysec or always on the server, or wait_aof = "auto"')
+                self._cannot_wait("appendfsync is no")
         if settings.replicas:
             self._require_replicas(int(await redis.wait(settings.replicas, settings.wait_aof_ms)))
+
+    def _cannot_wait(self, why: str) -> None:
+        """This connection goes on without. The next one asks again: it may be another server's."""
+        self._waits_aof = False
+        if not self._said_it_cannot_wait:
+            log.warning("sink %s: the server cannot say when entries are on its disk: %s", self._name, why)
+        self._said_it_cannot_wait = True
+
+    async def _never_syncs(self, redis: Redis) -> bool:
+        """False also where the user may not ask."""
+        try:
+            answer: Any = await redis.config_get("appendfsync")
+        except ResponseError:
+            return False
+        return bool(answer.get("appendfsync") == "no")
 
     def _require_replicas(self, count: int) -> None:
         settings = self._settings

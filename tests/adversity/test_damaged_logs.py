@@ -180,3 +180,18 @@ def test_a_queue_that_sqlite_gives_up_is_made_anew(tmp_path: Path, caplog: pytes
     assert read == list(range(1, len(read) + 1))
     assert [entry.id for entry in queue.read("erp", 380, 100)] == [f"e{number}" for number in range(381, 403)]
     queue.close()
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_log_that_another_process_empties_while_it_is_looked_at_is_in_order(
+    letters: Path, monkeypatch: pytest.MonkeyPatch, gone: bool
+) -> None:
+    """An engine at work empties its log, and takes it away at its end."""
+
+    def read(path: Path) -> bytes:
+        if gone:
+            raise FileNotFoundError(path)
+        return b""
+
+    monkeypatch.setattr("engine.sqlite_log.read_whole", read)
+    assert list(put_in_order(letters)) == []

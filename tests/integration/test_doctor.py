@@ -25,11 +25,12 @@ from engine.journal import Journal
 from engine.letter import Refusal
 from engine.outbox import SqliteOutbox
 from engine.sinks.queue import Queue
+from engine.sinks.redis_health import _waitaof
 from protocols.mqtt.checks import mosquitto_findings
 from protocols.registry import PROTOCOLS, checks_of, settings_of
 from tests.counting_core import event
 from tests.integration.test_probe_trials import TELEGRAMS
-from tests.integration.test_redis_sink import rows, send, sink_on
+from tests.integration.test_redis_sink import rows, send, settings, sink_on
 from tests.peers import Peer, free_port, start_redis
 
 GOOD, BAD = 0, 1
@@ -190,6 +191,40 @@ def test_a_redis_that_forgets_is_an_error(
         code, findings = doctor(capsys, path)
         assert code == BAD
         assert told(findings, "error", "sinks.erp", "throws whole streams away")
+
+
+class Told:
+    """A server that says of itself what it is to say. appendfsync None: CONFIG is not allowed."""
+
+    def __init__(self, appendfsync: str | None) -> None:
+        self._appendfsync = appendfsync
+
+    async def config_get(self, name: str) -> dict[str, str]:
+        if self._appendfsync is None:
+            raise redis.exceptions.NoPermissionError("no permission")
+        return {name: self._appendfsync}
+
+
+@pytest.mark.parametrize(
+    ("appendfsync", "version", "wait_aof", "level", "says"),
+    [
+        ("everysec", {"redis_version": "7.2.4"}, "auto", "good", "WAITAOF"),
+        ("everysec", {"redis_version": "7.4.1"}, "auto", "warning", "WAITAOF of this server answers up to a second"),
+        ("everysec", {"redis_version": "8.0.0"}, "auto", "good", "WAITAOF"),
+        ("everysec", {"redis_version": "7.2.4", "valkey_version": "7.2.9"}, "auto", "good", "WAITAOF"),
+        ("everysec", {"redis_version": "7.2.4", "valkey_version": "9.1.2"}, "auto", "warning", "up to a second before"),
+        (None, {"redis_version": "7.4.1"}, "auto", "warning", "if appendfsync is everysec"),
+        ("always", {"redis_version": "7.4.1"}, "auto", "good", "WAITAOF"),
+        ("no", {"redis_version": "8.0.0"}, "auto", "error", "a power cut"),
+        ("no", {"redis_version": "8.0.0"}, "always", "error", "nothing is delivered"),
+    ],
+)
+def test_waitaof_is_as_good_as_the_servers_habit(
+    appendfsync: str | None, version: dict[str, str], wait_aof: str, level: str, says: str
+) -> None:
+    found = asyncio.run(_waitaof("erp", Told(appendfsync), settings(1, wait_aof=wait_aof), version))
+    assert found.level.value == level
+    assert says in found.what
 
 
 @pytest.mark.peer("redis-server")

@@ -143,6 +143,7 @@ def test_a_status_may_say_that_the_event_is_there_already() -> None:
         ("-5", 0.0),
         ("Tue, 14 Nov 99999999999999999999 22:13:50 GMT", 0.0),
         ("9" * 400, math.inf),
+        ("\x1c3", 3.0),  # blanks to one function, and none to another
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float) -> None:

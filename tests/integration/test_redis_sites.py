@@ -308,6 +308,86 @@ def test_entries_are_on_the_servers_disk_before_they_count(tmp_path: Path) -> No
         peer.kill()
 
 
+def test_a_server_that_never_syncs_is_said_and_holds_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """With `appendfsync no` WAITAOF never says yes: that is a server that cannot say it."""
+    other = ["--user", "less", "on", "nopass", "~*", "+@all", "-config"]
+    peer = newer_redis(tmp_path, "--appendonly", "yes", "--appendfsync", "no", *other)
+    (tmp_path / "password").write_text("any")
+    less = {"user": "less", "password": Secret(file=str(tmp_path / "password"))}
+    try:
+        sink = sink_on(peer.port, wait_aof_ms=200)
+        asyncio.run(send(sink, rows(1, 3), rows(4, 5)))
+        assert caplog.text.count("cannot say when entries are on its disk: appendfsync is no") == 1
+        with pytest.raises(Refused, match="appendfsync is no"):
+            asyncio.run(send(sink_on(peer.port, wait_aof_ms=200, wait_aof="always"), rows(4, 6)))
+        with pytest.raises(TimeoutError, match="its disk is slow, or appendfsync is no"):
+            asyncio.run(send(sink_on(peer.port, wait_aof_ms=200, **less), rows(6, 7)))
+        with redis.Redis(port=peer.port) as client:
+            client.config_set("appendfsync", "everysec")
+            waited = client.info("commandstats")["cmdstat_waitaof"]["calls"]
+            asyncio.run(send(sink, rows(6, 8)))
+            assert client.info("commandstats")["cmdstat_waitaof"]["calls"] == waited + 1
+        assert ids(peer.port) == names(1, 8)
+    finally:
+        peer.kill()
+
+
+def test_entries_of_a_connection_that_is_gone_are_waited_for_as_well(tmp_path: Path) -> None:
+    """A replica that does not answer has nothing, however often the engine connects anew and finds entries there."""
+    (tmp_path / "master").mkdir()
+    (tmp_path / "replica").mkdir()
+    durable = ["--appendonly", "yes", "--repl-diskless-sync-delay", "0"]
+    master = newer_redis(tmp_path / "master", *durable)
+    replica = newer_redis(tmp_path / "replica", *durable, "--replicaof", f"127.0.0.1 {master.port}")
+    try:
+        sink = sink_on(master.port, replicas=1, wait_aof_ms=10_000, command_ms=20_000)
+        asyncio.run(send(sink, rows(1, 3)))
+        assert ids(replica.port) == names(1, 3)
+        replica.pause()
+        for wait_aof in ("auto", "never", "auto"):
+            with pytest.raises(TimeoutError, match="on 0 of 1 replicas"):
+                asyncio.run(send(sink_on(master.port, replicas=1, wait_aof_ms=300, wait_aof=wait_aof), rows(1, 5)))
+        replica.resume()
+        asyncio.run(send(sink, rows(1, 5)))
+        assert entries(replica.port) == entries(master.port) == [(f"{n}-0", f"e{n}") for n in range(1, 6)]
+    finally:
+        replica.kill()
+        master.kill()
+
+
+def test_a_connection_that_found_its_entries_asks_for_them_by_a_write_of_its_own(
+    redis_server: Peer, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """WAIT and WAITAOF answer for what their own connection wrote."""
+
+    def ends_set() -> int:
+        with redis.Redis(port=redis_server.port) as client:
+            return int(client.info("commandstats").get("cmdstat_xsetid", {"calls": 0})["calls"])
+
+    port = redis_server.port
+    with redis.Redis(port=port) as client:
+        major, minor, *_ = client.info("server")["redis_version"].split(".")
+        waits = (int(major), int(minor)) >= (7, 2)
+    asyncio.run(send(sink_on(port), rows(1, 3), rows(4, 5)))
+    assert ends_set() == 0
+    asyncio.run(send(sink_on(port), rows(1, 6)))  # the last one is written
+    assert ends_set() == 0
+    asyncio.run(send(sink_on(port), rows(1, 3), rows(4, 6), [row(7)]))
+    assert ends_set() == (2 if waits else 1)
+    asyncio.run(send(sink_on(port, wait_aof="never"), rows(1, 7)))
+    assert ends_set() == (2 if waits else 1)
+    assert ids(port) == names(1, 7)
+    # whoever may not goes on, unless that is not enough
+    with redis.Redis(port=port) as client:
+        client.acl_setuser("less", enabled=True, nopass=True, keys=["*"], commands=["+@all", "-xsetid"])
+    (tmp_path / "password").write_text("any")
+    account = {"user": "less", "password": Secret(file=str(tmp_path / "password"))}
+    asyncio.run(send(sink_on(port, **account), rows(1, 7), rows(6, 7), [row(8)]))
+    assert caplog.text.count("entries of an earlier connection are not waited for") == 1
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        asyncio.run(send(sink_on(port, **account, wait_aof="always"), rows(1, 8)))
+
+
 @pytest.mark.parametrize("scripts", [True, False])
 def test_a_dead_letter_that_comes_again_has_a_place_of_its_own(redis_server: Peer, scripts: bool) -> None:
     port = redis_server.port

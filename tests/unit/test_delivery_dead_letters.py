@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.contracts import Account, Emitted, OutRow
@@ -227,6 +227,86 @@ def test_without_room_for_dead_letters_the_queue_is_held_and_nothing_is_lost(tmp
     delivery.letters._bytes_max = 10_000
     delivery.until_empty()
     assert delivery.ids == ["e1", "e3", "e4"]
+    delivery.close()
+
+
+def names_the_first_of(*bad: str) -> Callable[[Sequence[OutRow]], Exception | None]:
+    def refuses(rows: Sequence[OutRow]) -> Exception | None:
+        found = next((row for row in rows if row.id in bad), None)
+        return Undeliverable("no", position=found.position, again=found.again) if found else None
+
+    return refuses
+
+
+def test_what_stands_before_a_dead_letter_of_its_key_is_not_behind_it(tmp_path: Path) -> None:
+    """A sink that posts has taken it by then: it was buried, counted as dead, and sent once more with the letter."""
+    delivery = Delivery(tmp_path, ScriptedSink(names_the_first_of("e3")), on_dead_letter="hold_key")
+    delivery.tell(1, 5, key="O-1")
+    delivery.until_empty()
+    assert delivery.ids == ["e1", "e2"]
+    assert [letter.id for letter in delivery.letters.find()] == ["e3", "e4", "e5"]
+    delivery.tell(6, 6, key="O-1")
+    delivery.until_empty()
+    assert delivery.account == Account(6, 2, 0, 4)
+    delivery.close()
+
+
+def test_letters_that_are_full_can_be_sent_again_whatever_lies_beyond_the_cursor(tmp_path: Path) -> None:
+    """A key was held, its next events found no room, and its letter was not sent, as the cursor had not passed it."""
+    delivery = Delivery(tmp_path, ScriptedSink(names_the_first_of("e2")), on_dead_letter="hold_key")
+    delivery.letters._bytes_max = 1_500  # of two
+    delivery.tell(1, 1, key="O-2")
+    delivery.tell(2, 6, key="O-1")
+    delivery.tell(7, 7, key="O-2")
+    delivery.until(lambda: delivery.metrics.state == "held")
+    delivery.until(lambda: delivery.now_s > 3 * PROBE_S)
+    assert delivery.ids == ["e1"]
+    assert [letter.id for letter in delivery.letters.find()] == ["e2", "e3"]
+    delivery.sink.refuses = lambda rows: None
+    began_s = delivery.now_s
+    delivery.wanted_again(delivery.letters.find(), 10.0)
+    delivery.until_empty()
+    delivery.until(lambda: not delivery.letters.find())
+    assert delivery.now_s - began_s < 5
+    assert [id_ for id_ in delivery.ids if id_ not in ("e1", "e7")] == names(2, 6)
+    assert delivery.account == Account(7, 7, 0, 0)
+    delivery.close()
+
+
+def test_one_that_is_sent_again_makes_room_for_the_next(tmp_path: Path) -> None:
+    """At the pace that was asked for, and not one in each look at a held queue; and what still finds no room waits."""
+    bad = names(1, 12)
+    delivery = Delivery(tmp_path, ScriptedSink(names_the_first_of(*bad)), batch_events=16)
+    delivery.letters._bytes_max = 6_500  # of ten
+    delivery.tell(1, 20)
+    delivery.until(lambda: delivery.metrics.state == "held")
+    letters = delivery.letters.find()
+    assert [letter.id for letter in letters] == names(1, 10)
+    delivery.until(lambda: delivery.now_s > 2 * PROBE_S)
+    delivery.sink.refuses = names_the_first_of("e11", "e12")
+    began_s = delivery.now_s
+    delivery.wanted_again(letters[:8], 10.0)
+    delivery.until_empty()
+    assert delivery.now_s - began_s < 5
+    delivery.until(lambda: len(delivery.letters.find()) == 4)
+    assert sorted(delivery.ids, key=lambda id_: int(id_[1:])) == [*names(1, 8), *names(13, 20)]
+    assert delivery.account == Account(20, 16, 0, 4)
+    delivery.close()
+
+
+def test_room_that_a_person_makes_is_used_at_once(tmp_path: Path) -> None:
+    delivery = Delivery(tmp_path, ScriptedSink(names_the_first_of("e1", "e2")))
+    delivery.letters._bytes_max = 1_000
+    delivery.tell(1, 4)
+    delivery.until(lambda: delivery.metrics.state == "held")
+    began_s = delivery.now_s
+    command = DeadLetters(delivery.letters.path, lambda: 8)
+    command.discard([letter.number for letter in command.find()], "me")
+    command.close()
+    delivery.until_empty()
+    assert delivery.now_s - began_s < 3
+    assert delivery.ids == ["e3", "e4"]
+    assert delivery.account == Account(4, 2, 0, 2)
     delivery.close()
 
 
