@@ -50,7 +50,7 @@ HOT: dict[str, tuple[str, ...]] = {
     ),
     "ext/record_types.pyx": ("RecordTypes.read_name", "find"),
     "ext/batch.pyx": ("Batch.end_row", "Batch.names_of"),
-    "ext/core.pyx": ("Core.take_row",),
+    "ext/core.pyx": ("Core.take_row", "Clocks.ask_for_source"),
     "ext/clocks.pyx": ("Clocks.arrive", "Clocks.follow_sources", "Clocks.advance_watermark"),
     "ext/payloads.pyx": ("step_over", "read_member", "Payloads.read_members", "Payloads.place"),
     "ext/seen.pyx": ("add", "add_number"),

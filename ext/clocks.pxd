@@ -14,8 +14,11 @@ from ext.sources cimport Source
 from ext.state cimport Fact, State
 from ext.store cimport length
 
+cdef extern from *:
+    void ask_for "__builtin_prefetch"(const void* at) noexcept nogil
+
 cdef enum:
-    MET = 4096              # sources that are found without a table
+    MET = 4096              # sources that are found without a table: a power of two
 
 
 cdef class Clocks:
@@ -30,8 +33,16 @@ cdef class Clocks:
 
     cdef inline Source* source(self, int32_t number) except NULL:
         """The source of a src; made with its parameters when it is first met."""
-        cdef Source* known = self.met[number % MET]
+        cdef Source* known = self.met[number & (MET - 1)]
         return known if known != NULL and known.src == number else self.meet(number)
+
+    cdef inline void ask_for_source(self, int32_t number) noexcept:
+        """That of the next record is mostly not in the cache: it comes while this record is taken."""
+        cdef const char* at = <const char*>self.met[number & (MET - 1)]
+        cdef size_t line
+        if at != NULL:
+            for line in range(0, sizeof(Source), 64):
+                ask_for(at + line)
 
     cdef Source* meet(self, int32_t number) except NULL
     cdef void forget_met(self) noexcept

@@ -51,7 +51,7 @@ cdef class Clocks:
             source.gaps_due = NEVER
             self.configure(source)
             self.floor.store.put(self.state.sources, <uint64_t>number, source)
-        self.met[number % MET] = source
+        self.met[number & (MET - 1)] = source
         return source
 
     cdef void forget_met(self) noexcept:

@@ -55,6 +55,8 @@ cdef class Core(Due):
             stop = batch.count
         self.batch = batch
         for i in range(start, stop):
+            if i + 1 < stop:
+                self.ask_for_source(batch.src[i + 1])
             self.take_row(batch, i)
         self.batch = None
         if (texts.arena_len > (texts.keep_early_at if self.state.full else texts.keep_at)
