@@ -10,4 +10,4 @@ export LD_PRELOAD="$(clang -print-file-name=libclang_rt.asan-x86_64.so)"
 export ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 PYTHONMALLOC=malloc
 export SORTLINE_EXAMPLES="${SORTLINE_EXAMPLES:-20}" SORTLINE_SETS="${SORTLINE_SETS:-3}"
 exec "$python" -m pytest -q -p no:cacheprovider --timeout 0 -o faulthandler_timeout=0 --capture=sys -k "not nothing_is_kept and not lost_each_time" \
-    tests/cases tests/property tests/fuzz tests/unit/test_ndjson.py "$@"
+    tests/cases tests/property tests/fuzz tests/unit/test_ndjson.py tests/unit/test_ndjson_widths.py "$@"
