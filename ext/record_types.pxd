@@ -105,7 +105,7 @@ cdef struct Quoted:         # a name as it mostly stands in a record: "name":
     uint64_t head_mask
     uint64_t tail
     uint64_t tail_mask
-    int64_t length          # of a name that is longer than both together: never found
+    int64_t length          # 0: longer than both together, and never found
 
 cdef struct Wants:
     uint8_t of[FIELDS_MAX]

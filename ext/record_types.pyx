@@ -89,7 +89,7 @@ cdef class RecordTypes:
         cdef bytes text = b'"%b":' % name
         cdef int32_t length = <int32_t>len(text)
         if length > <int>sizeof(words):
-            self.quoted[number].head = self.quoted[number].head_mask = 1 << 63 | 1     # which no text has
+            self.quoted[number].head_mask = ~<uint64_t>0        # eight times NUL, with which no value can go on either
             return
         memset(words, 0, sizeof(words))
         memset(masks, 0, sizeof(masks))

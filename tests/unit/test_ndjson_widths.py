@@ -89,3 +89,15 @@ def test_white_space_between_tokens_changes_nothing(blanks: tuple[str, str]) -> 
         assert decoder.decode(json.dumps(record, separators=blanks).encode(), spaced) == []
         for name in ("src", "kind", "lu", "epoch", "seq", "t_rx"):
             assert plain.column(name).tolist() == spaced.column(name).tolist()
+
+
+@pytest.mark.parametrize("value", ["1", "[]", "{}", '"é"'])
+def test_a_value_without_a_key_is_no_field_of_a_long_name(value: str) -> None:
+    """Where a name that is longer than what is compared at once stood in the record before."""
+    texts = Texts()
+    decoder = make_decoder(texts)
+    begin = '{"src":"s","kind":"telemetry","t_rx":1,'
+    for pad in range(10):
+        assert decoder.decode((begin + '"stage_required":true}').encode(), Batch(texts)) == []
+        line = f'{begin}{value},"{"a" * pad}é":1,"x":"{"y" * 16}"}}'
+        assert [why[:11] for _, why in decoder.decode(line.encode(), Batch(texts))] == ["broken JSON"], line
