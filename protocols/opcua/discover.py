@@ -264,8 +264,8 @@ def draft(
     for one in watched:
         if not one.reading.bad:
             groups.setdefault(one.variable.place[:-1], []).append(one)
-    named = [one.variable.node for one in watched] + [each.node for each in types]
-    spaces = sorted({*(node.NamespaceIndex for node in named), *(at for each in types for at, _ in each.fields)} - {0})
+    nodes = [one.variable.node for one in watched] + [each.node for each in types]
+    spaces = sorted({*(node.NamespaceIndex for node in nodes), *(at for each in types for at, _ in each.fields)} - {0})
     aliases = {f"ns{index}": namespaces[index] for index in spaces if index < len(namespaces)}
     aliases = {alias: uri for alias, uri in aliases.items() if uri}
     lines = head(name, "opcua", connect)

@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import os
 import shutil
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,7 +71,20 @@ def test_all_files_of_several_rotations_while_we_were_away_are_read_in_their_ord
     run(story())
 
 
-def test_all_files_of_several_rotations_while_the_engine_is_full_are_read(tmp_path: Path) -> None:
+def renamed_by_number(path: Path, seq: int) -> None:
+    rotate(path, "lines.1", "lines.2", "lines.3")
+
+
+def renamed_by_date_and_packed(path: Path, seq: int) -> None:
+    by_date = path.with_name(f"lines-2026112{seq}")
+    path.rename(by_date)
+    pack(by_date)
+
+
+@pytest.mark.parametrize("loses_its_name", [renamed_by_number, renamed_by_date_and_packed])
+def test_all_files_of_several_rotations_while_the_engine_is_full_are_read(
+    tmp_path: Path, loses_its_name: Callable[[Path, int], None]
+) -> None:
     async def story() -> None:
         path, ledger = tmp_path / "lines", Ledger()
         append(path, line(1))
@@ -80,7 +94,7 @@ def test_all_files_of_several_rotations_while_the_engine_is_full_are_read(tmp_pa
             ledger.open.clear()
             for seq in (2, 3, 4):
                 append(path, line(seq))
-                rotate(path, "lines.1", "lines.2", "lines.3")
+                loses_its_name(path, seq)
                 await asyncio.sleep(0.02)
             append(path, line(5))
             ledger.open.set()
@@ -250,27 +264,6 @@ def test_a_file_that_is_packed_and_damaged_is_told(tmp_path: Path) -> None:
         assert [cause for cause, _ in ledger.faults] == [
             "lines.1.gz: cannot be unpacked: what was not read of it is lost"
         ]
-
-    run(story())
-
-
-def test_files_that_are_packed_at_once_while_the_engine_is_full_are_read(tmp_path: Path) -> None:
-    async def story() -> None:
-        path, ledger = tmp_path / "lines", Ledger()
-        append(path, line(1))
-        settings = Settings(path=str(path), poll_ms=5)
-        async with running(Driver("lines", settings, ledger, lambda: 1)):
-            await ledger.until(lambda: ledger.facts)
-            ledger.open.clear()
-            for seq in (2, 3, 4):
-                append(path, line(seq))
-                path.rename(tmp_path / f"lines-2026112{seq}")
-                pack(tmp_path / f"lines-2026112{seq}")
-                await asyncio.sleep(0.02)
-            append(path, line(5))
-            ledger.open.set()
-            await ledger.until(lambda: ledger.facts[-1]["seq"] == 5)
-        assert [record["seq"] for record in ledger.facts] == [1, 2, 3, 4, 5]
 
     run(story())
 
