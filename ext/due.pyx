@@ -32,7 +32,7 @@ cdef class Due(Effects):
         return 0
 
     cdef int ask_held(self) except -1:
-        """R7: a gap has closed; what waited for one is judged again."""
+        """R7: the open gaps are not what they were; all that waits for one is judged again."""
         cdef List* held = self.state.held
         cdef PickWindow* window
         cdef Shipment* shipment
