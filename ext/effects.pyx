@@ -187,8 +187,8 @@ cdef class Effects(Clocks):
         cdef bint early = fact.t >= self.state.watermark
         if early and self.state.wall < fact.t_rx + self.floor.rules.hold_wall_max:
             for k in range(length(entries)):
-                if line_windows.waits_for_order(self.floor, <Fact*>nth(entries, k)):
-                    line_windows.wait_in_order(self.floor, fact, entries)
+                if line_windows.waits_for_watermark(self.floor, <Fact*>nth(entries, k)):
+                    line_windows.wait_for_watermark(self.floor, fact, entries)
                     return True
         for k in range(length(entries)):
             entry = <Fact*>nth(entries, k)
@@ -198,7 +198,7 @@ cdef class Effects(Clocks):
         for k in range(length(entries)):
             entry = <Fact*>nth(entries, k)
             window = line_windows.window_for(self.floor, entry)
-            if early and line_windows.waits_for_order(self.floor, entry):
+            if early and line_windows.waits_for_watermark(self.floor, entry):
                 picks.force(self.floor, window, fact.t)
             taken = max(taken, self.take_into(window, entry))
         self.floor.store.free(entries)
