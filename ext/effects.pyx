@@ -225,7 +225,7 @@ cdef class Effects(Clocks):
         """A pick or a reversal: into its window and its carton, unless it is late (R29) or its press is known (R30)."""
         cdef List* changed = NULL
         cdef Fact* other = NULL
-        cdef bint known, told = fact.late and fact.window == NULL       # as one from after the manifest
+        cdef bint known, told = fact.late and fact.window == NULL       # told before, as one from after the manifest
         cdef bint inside = fact.window != NULL and fact.lu      # R20: the line's window sent it back
         cdef int k
         fact.follows = not fact.lu or (inside and fact.follows)
@@ -238,8 +238,7 @@ cdef class Effects(Clocks):
         known = fact.press != 0 and presses.note_press(self.floor, window, fact)
         if known:
             other = presses.counted_press(window, fact, False)
-            if (not late_facts.replaces_late(self.floor, window, fact) if other == NULL else
-                    (fact.t < self.state.watermark and not self.in_order) or not self.floor.precedes(fact, other)):
+            if not self.replaces_twin(window, fact, other):
                 if inside:
                     line_windows.leave_unit(self.floor, fact)
                 return False
@@ -263,6 +262,13 @@ cdef class Effects(Clocks):
         self.floor.store.free(changed)
         pick_alarms.watch(self.floor, window, fact.t)
         return not known
+
+    cdef bint replaces_twin(self, PickWindow* window, const Fact* fact, const Fact* other) except -1:
+        """R30, R3: a record told of this press before. The earlier of the two counts, unless the watermark had passed that when it
+        came. `other`: the pick that counts so far; NULL: it was told as a late one (R29), and is taken back if this replaces it."""
+        if other == NULL:
+            return late_facts.replaces_late(self.floor, window, fact)
+        return (fact.t >= self.state.watermark or self.in_order) and self.floor.precedes(fact, other)
 
     cdef int judge_late(self, Fact* fact, bint known) except -1:
         """R29: the watermark has passed a pick that came late. R3: what has arrived since may have made it one of the unit's next
@@ -347,11 +353,13 @@ cdef class Effects(Clocks):
         return 0
 
     cdef int missing(self, Waiting* waiting, bint dead) except -1:
+        """R11: its context has not come: within `ctx_wait_ms`, which raises `CTX_MISSING`; or (`dead`) within `lateness_ms`, and the
+        record is given up."""
         cdef Table* table = self.state.waiting_tasks if waiting.is_task else self.state.waiting_orders
         cdef List* others
         if waiting.over:
             return 0
-        if not dead:                    # R11: after `ctx_wait_ms`; then dead after `lateness_ms`
+        if not dead:
             self.floor.outlet.raise_(CTX_MISSING, self.subject_of(waiting), self.state.wall, waiting.fact, "")
             return self.floor.by_wall.push(
                 waiting.fact.t_rx + self.floor.rules.lateness, RANK_CONTEXT,
