@@ -14,7 +14,7 @@ from engine.config.rules import Rules, SourceRules
 from tests.cases.index import RULES
 from tests.tidy.sources import ROOT
 
-FOLDERS_PAGES = [ROOT / folder / "README.md" for folder in ("bench", "ext", "tests/cases")]
+FOLDERS_PAGES = [ROOT / folder / "README.md" for folder in ("bench", "engine", "ext", "protocols", "tests/cases")]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *FOLDERS_PAGES])
 RULES_PAGE = (ROOT / "docs/rules.md").read_text()
 DECISIONS_PAGE = (ROOT / "docs/decisions.md").read_text()
@@ -81,6 +81,20 @@ def test_every_module_of_the_core_has_its_row() -> None:
     rows = re.findall(r"^\| ((?:\**`\w+`\**(?:, )?)+) \|", CORE_PAGE, re.MULTILINE)
     named = [name for row in rows for name in re.findall(r"`(\w+)`", row)]
     assert sorted(named) == sorted({path.stem for path in [*ROOT.glob("ext/*.pyx"), *ROOT.glob("ext/*.pxd")]})
+
+
+@pytest.mark.parametrize(
+    ("folder", "depth"), [("engine", "**/*.py"), ("protocols", "*.py"), ("protocols", "mapping/*.py")]
+)
+def test_every_module_of_a_folder_has_its_row(folder: str, depth: str) -> None:
+    """Of the protocols only what they share: each has a page of its own."""
+    cells = re.findall(r"^\| ((?:`[\w/]+`(?:, )?)+) \|", (ROOT / folder / "README.md").read_text(), re.MULTILINE)
+    named = [name for cell in cells for name in re.findall(r"`([\w/]+)`", cell)]
+    there = {str(path.relative_to(ROOT / folder).with_suffix("")) for path in (ROOT / folder).glob(depth)}
+    assert {name for name in there if not name.endswith("__init__")} <= set(named)
+    assert len(named) == len(set(named))
+    for name in named:
+        assert (ROOT / folder / f"{name}.py").exists() or (ROOT / folder / name).is_dir(), name
 
 
 def test_modules_with_hot_functions_are_told_apart() -> None:
