@@ -18,7 +18,7 @@ from ext.post_ship cimport late_key, retell_late
 from ext.premises_data cimport LatePicks
 from ext.presses cimport is_beside
 from ext.state cimport Ledger
-from ext.store cimport List, find, last, length, nth
+from ext.store cimport List, find, length, nth
 from ext.timers cimport NEVER, RANK_PICK
 
 
