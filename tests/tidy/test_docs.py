@@ -11,6 +11,7 @@ import pytest
 from bench.hot_functions import HOT
 from engine.cli import COMMANDS
 from engine.config.rules import Rules, SourceRules
+from engine.event_schema import DATA
 from tests.cases.index import RULES
 from tests.tidy.sources import ROOT
 
@@ -123,6 +124,15 @@ def test_every_exception_is_explained() -> None:
     codes = re.search(r"^cdef enum:\n((?:    [A-Z_]+\n)+)    CODES ", header, re.MULTILINE)
     assert codes is not None
     assert codes[1].split() == [code for code, _ in table], "the numbers are those of the rows"
+
+
+def test_what_an_event_carries_is_told_as_in_its_schema() -> None:
+    told = {
+        type_: [f"{name}{may}" for name, may in re.findall(r"`(\w+)`(\??)", fields)]
+        for types, _, _, fields in rows((ROOT / "docs/records.md").read_text(), "| type | code | key |")
+        for type_ in re.findall(r"`([a-z.]+)`", types)
+    }
+    assert told == {type_: [field.split(":")[0] for field in fields.split()] for type_, fields in DATA.items()}
 
 
 def test_every_command_is_named() -> None:
