@@ -238,7 +238,7 @@ cdef class Effects(Clocks):
         known = fact.press != 0 and presses.note_press(self.floor, window, fact)
         if known:
             other = presses.counted_press(window, fact, False)
-            if not self.replaces_twin(window, fact, other):
+            if not self.replace_twin(window, fact, other):
                 if inside:
                     line_windows.leave_unit(self.floor, fact)
                 return False
@@ -263,11 +263,12 @@ cdef class Effects(Clocks):
         pick_alarms.watch(self.floor, window, fact.t)
         return not known
 
-    cdef bint replaces_twin(self, PickWindow* window, const Fact* fact, const Fact* other) except -1:
-        """R30, R3: a record told of this press before. The earlier of the two counts, unless the watermark had passed that when it
-        came. `other`: the pick that counts so far; NULL: it was told as a late one (R29), and is taken back if this replaces it."""
+    cdef bint replace_twin(self, PickWindow* window, const Fact* fact, const Fact* other) except -1:
+        """R30, R3: another record told of this press. The earlier of the two counts, unless the watermark had passed it when it came.
+        True: this one does. `other`: the pick that has counted so far, to be taken back by the caller; NULL: it was a late one (R29).
+        """
         if other == NULL:
-            return late_facts.replaces_late(self.floor, window, fact)
+            return late_facts.replace_late(self.floor, window, fact)
         return (fact.t >= self.state.watermark or self.in_order) and self.floor.precedes(fact, other)
 
     cdef int judge_late(self, Fact* fact, bint known) except -1:

@@ -20,7 +20,8 @@ from ext.timers cimport ANY_TIME, NEVER, RANK_PICK, RANK_TRACK
 # ---------------------------------------------------------------------------------------------- where a pick goes
 
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
-    """R20: the window that a pick, short or reversal goes to; NULL while its task or order is unknown (R11)."""
+    """R20: the window that a pick, short or reversal goes to; the line's own is opened by its first. NULL while the task or order is
+    unknown (R11)."""
     cdef Line* line
     cdef PickWindow* pressed
     cdef const PickWindow* first

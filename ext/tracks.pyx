@@ -256,7 +256,8 @@ cdef int watch(Floor floor, TrackLife* life) except -1:
 
 
 cdef TrackLife* life_at(Floor floor, Track* track, const Fact* fact) except NULL:
-    """R60: a life runs from its induction, else its first fact, to the next induction of that number."""
+    """R60: the life that holds the fact, begun by it if need be: a life runs from its induction, else its first fact, to the next
+    induction of that number."""
     cdef TrackLife* life
     cdef int i = length(track.lives)
     while i > 0 and begins_after(<TrackLife*>nth(track.lives, i - 1), fact):
