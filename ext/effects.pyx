@@ -205,8 +205,8 @@ cdef class Effects(Clocks):
         return self.book(taken)
 
     cdef bint book(self, int taken) except -1:
-        """False: the record says nothing new. R46: one of which nothing counts any more is late; its caller counts it as
-        taken, which is put right here."""
+        """R82: False: the record says nothing new, a duplicate. R46: one of which nothing counts any more is late; its caller counts it
+        as taken, which is put right here."""
         if taken == DEAD:
             self.state.count_taken -= 1
             self.state.count_late += 1
@@ -344,7 +344,7 @@ cdef class Effects(Clocks):
         return 0
 
     cdef int take_waiting(self, Waiting* waiting) except -1:
-        """A record that waited takes effect."""
+        """A record that waited takes effect. R82: it was counted as taken when it came."""
         self.state.count_waiting -= 1
         if waiting.fact.kind == K_PACK_CONFIRM:
             return self.take_packing(waiting.fact)
