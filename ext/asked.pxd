@@ -36,7 +36,8 @@ cdef inline int32_t sku_of(const Line* line) noexcept:
 cdef int32_t lu_at(const PickWindow* window, int64_t t) noexcept
 cdef int32_t loc_at(const PickWindow* window, int64_t t) noexcept
 
-# By `as_of`: its first revision or, where the site wants to know what is stuck, its last (section 10).
+# When a task, or a line, was last told of up to `as_of`. All revisions are remembered only where the site wants to know what is
+# stuck (section 10); elsewhere it may be an earlier one.
 cdef int64_t told_at(const PickWindow* window, int64_t as_of) noexcept
 cdef int64_t ordered_at(const Line* line, int64_t as_of) noexcept
 

@@ -378,6 +378,7 @@ cdef int write_closed(Floor floor, const Cycle* cycle, const Fact* close, Conten
 
 
 cdef int tell_reopened(Floor floor, Cycle* cycle, const Fact* cause) except -1:
+    """R44."""
     if cycle.decided.closed == NULL:            # it was closed empty: nothing was told that could be reopened
         return 0
     if cycle.decided.reopened == NULL:

@@ -302,6 +302,7 @@ cdef class Context:
         return picks.move_closing(self.floor, window, before, fact, closed_by)
 
     cdef int pick_task_cancelled(self, Fact* fact) except -1:
+        """R27: of that window alone; R10: it may be the first that is heard of the task."""
         cdef PickWindow* window = <PickWindow*>find(self.floor.state.tasks, fact.task)
         if window == NULL:
             return retasks.keep_cancel(self.floor, fact)

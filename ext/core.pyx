@@ -248,7 +248,7 @@ cdef class Core(Due):
         return self.time_of(source, batch.t[i], batch.t_rx[i], hist)
 
     cdef bint note_about_link(self, Source* source, Batch batch, Py_ssize_t i, int64_t t) except -1:
-        """R5: what a source tells of its link comes again like everything that it tells."""
+        """R5: `link.down` and `link.up` come again like everything that a source tells. False: it was here before."""
         if batch.seq[i] != ABSENT:
             return self.note(source, batch.epoch[i], batch.seq[i], batch.sub[i], t, False)
         return self.note_content(source, batch, i)
@@ -272,7 +272,8 @@ cdef class Core(Due):
         return 0
 
     cdef list spoken_for(self, int32_t src, str scope):
-        """R2: the source itself and, by name, all within its scope, as numbers. Thousands that go down at once have none."""
+        """R2: the source itself and all within its scope, by name, as numbers. Without a scope no table is walked: thousands may go
+        down at once."""
         cdef Table* sources = self.state.sources
         cdef list names = []
         cdef uint64_t k
@@ -329,7 +330,7 @@ cdef class Core(Due):
 
     cdef bint is_known(self, Batch batch, Py_ssize_t i) except -1:
         """`state_bytes_max`: does the record name a task, an order, a load unit or a track that is known? Where it names none of
-        these, a place, an RMA or a trailer; of a fault, its code or lane is taken for a new one."""
+        these: a place, an RMA or a trailer? Each `loc`, `dest` and `code` of a fault or of the crane counts as unknown."""
         if find(self.state.sources, batch.src[i]) == NULL:
             return False
         if batch.task[i]:

@@ -28,6 +28,7 @@ cdef class Effects(Clocks):
     cdef bint book(self, int taken) except -1
     cdef int take_into(self, PickWindow* window, Fact* entry) except -1
     cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1
+    cdef bint replace_twin(self, PickWindow* window, const Fact* fact, const Fact* other) except -1
     cdef int judge_late(self, Fact* fact, bint known) except -1
     cdef int refuse_buried(self, const Fact* fact) except -1
     cdef int take_in_order(self, Waiting* waiting) except -1

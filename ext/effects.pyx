@@ -187,8 +187,8 @@ cdef class Effects(Clocks):
         cdef bint early = fact.t >= self.state.watermark
         if early and self.state.wall < fact.t_rx + self.floor.rules.hold_wall_max:
             for k in range(length(entries)):
-                if line_windows.waits_for_order(self.floor, <Fact*>nth(entries, k)):
-                    line_windows.wait_in_order(self.floor, fact, entries)
+                if line_windows.waits_for_watermark(self.floor, <Fact*>nth(entries, k)):
+                    line_windows.wait_for_watermark(self.floor, fact, entries)
                     return True
         for k in range(length(entries)):
             entry = <Fact*>nth(entries, k)
@@ -198,15 +198,15 @@ cdef class Effects(Clocks):
         for k in range(length(entries)):
             entry = <Fact*>nth(entries, k)
             window = line_windows.window_for(self.floor, entry)
-            if early and line_windows.waits_for_order(self.floor, entry):
+            if early and line_windows.waits_for_watermark(self.floor, entry):
                 picks.force(self.floor, window, fact.t)
             taken = max(taken, self.take_into(window, entry))
         self.floor.store.free(entries)
         return self.book(taken)
 
     cdef bint book(self, int taken) except -1:
-        """False: the record says nothing new. R46: one of which nothing counts any more is late; its caller counts it as
-        taken, which is put right here."""
+        """R82: False: the record says nothing new, a duplicate. R46: one of which nothing counts any more is late; its caller counts it
+        as taken, which is put right here."""
         if taken == DEAD:
             self.state.count_taken -= 1
             self.state.count_late += 1
@@ -225,7 +225,7 @@ cdef class Effects(Clocks):
         """A pick or a reversal: into its window and its carton, unless it is late (R29) or its press is known (R30)."""
         cdef List* changed = NULL
         cdef Fact* other = NULL
-        cdef bint known, told = fact.late and fact.window == NULL       # as one from after the manifest
+        cdef bint known, told = fact.late and fact.window == NULL       # told before, as one from after the manifest
         cdef bint inside = fact.window != NULL and fact.lu      # R20: the line's window sent it back
         cdef int k
         fact.follows = not fact.lu or (inside and fact.follows)
@@ -238,8 +238,7 @@ cdef class Effects(Clocks):
         known = fact.press != 0 and presses.note_press(self.floor, window, fact)
         if known:
             other = presses.counted_press(window, fact, False)
-            if (not late_facts.replaces_late(self.floor, window, fact) if other == NULL else
-                    (fact.t < self.state.watermark and not self.in_order) or not self.floor.precedes(fact, other)):
+            if not self.replace_twin(window, fact, other):
                 if inside:
                     line_windows.leave_unit(self.floor, fact)
                 return False
@@ -263,6 +262,14 @@ cdef class Effects(Clocks):
         self.floor.store.free(changed)
         pick_alarms.watch(self.floor, window, fact.t)
         return not known
+
+    cdef bint replace_twin(self, PickWindow* window, const Fact* fact, const Fact* other) except -1:
+        """R30, R3: another record told of this press. The earlier of the two counts, unless the watermark had passed it when it came.
+        True: this one does. `other`: the pick that has counted so far, to be taken back by the caller; NULL: it was a late one (R29).
+        """
+        if other == NULL:
+            return late_facts.replace_late(self.floor, window, fact)
+        return (fact.t >= self.state.watermark or self.in_order) and self.floor.precedes(fact, other)
 
     cdef int judge_late(self, Fact* fact, bint known) except -1:
         """R29: the watermark has passed a pick that came late. R3: what has arrived since may have made it one of the unit's next
@@ -337,7 +344,7 @@ cdef class Effects(Clocks):
         return 0
 
     cdef int take_waiting(self, Waiting* waiting) except -1:
-        """A record that waited takes effect."""
+        """A record that waited takes effect. R82: it was counted as taken when it came."""
         self.state.count_waiting -= 1
         if waiting.fact.kind == K_PACK_CONFIRM:
             return self.take_packing(waiting.fact)
@@ -347,11 +354,13 @@ cdef class Effects(Clocks):
         return 0
 
     cdef int missing(self, Waiting* waiting, bint dead) except -1:
+        """R11: its context has not come: within `ctx_wait_ms`, which raises `CTX_MISSING`; or (`dead`) within `lateness_ms`, and the
+        record is given up."""
         cdef Table* table = self.state.waiting_tasks if waiting.is_task else self.state.waiting_orders
         cdef List* others
         if waiting.over:
             return 0
-        if not dead:                    # R11: after `ctx_wait_ms`; then dead after `lateness_ms`
+        if not dead:
             self.floor.outlet.raise_(CTX_MISSING, self.subject_of(waiting), self.state.wall, waiting.fact, "")
             return self.floor.by_wall.push(
                 waiting.fact.t_rx + self.floor.rules.lateness, RANK_CONTEXT,

@@ -1,4 +1,4 @@
-"""The codes of exceptions (RULES section 11), one number each; what each means stands in exceptions.pyx.
+"""The codes of exceptions (section 11 of the rules), one number each; what each means stands in exceptions.pyx.
 
 A code below 63 is also a bit (see WATCHED in pick_alarms): a window, a carton or a shipment remembers in `alarms` which ones it has raised, so that
 "does anything have to be cleared?" costs nothing where nothing is wrong.

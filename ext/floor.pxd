@@ -18,7 +18,7 @@ cdef enum:
 
 
 cdef struct Rules:
-    # RULES parameters, durations in microseconds. The names are those of the site file, less their unit.
+    # The parameters of the rules, durations in microseconds. The names are those of the site file, less their unit.
     int64_t ctx_wait
     int64_t close_hold
     int64_t ready_hold

@@ -29,7 +29,7 @@ from ext.wheel cimport Timer, Wheel
 cdef int64_t MS = 1000
 cdef object decode_json = msgspec.json.decode
 
-DEFAULTS = {
+DEFAULTS = {        # of a core that is built without a site file: those of engine/config/rules.py, which a test holds them to
     "skew_max_ms": 5_000, "disorder_ms": 2_000, "idle_source_ms": 5_000, "gap_hold_ms": 300_000,
     "dedupe_noseq_ms": 600_000, "rate_band": 0, "ctx_wait_ms": 600_000, "close_hold_ms": 5_000, "ready_hold_ms": 5_000,
     "hold_wall_max_ms": 30_000, "lateness_ms": 86_400_000, "retention_ms": 604_800_000,

@@ -2,7 +2,8 @@
 """Blindness as data (R6, R7): see gaps.pxd.
 
 A gap is open until every number in it has come, late, `hist` or dead. Conclusions that wait for one stand in
-`State.held`; the core asks them again when a gap closes (then they are exact) or `gap_hold_ms` has passed (incomplete).
+`State.held`. The core asks them again whenever the gaps change (exact, if none is in the way any more) and when
+`gap_hold_ms` has passed (incomplete).
 """
 
 from ext.exceptions cimport SEQ_GAP

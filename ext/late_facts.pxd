@@ -10,5 +10,5 @@ cdef int judge_again(Floor floor, const List* cycles) except -1
 cdef bint is_in_time(Floor floor, const PickWindow* window, const Fact* fact) except -1
 cdef int give_back(Floor floor, PickWindow* window, Fact* fact) except -1
 cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1
-cdef bint replaces_late(Floor floor, PickWindow* window, const Fact* fact) except -1
+cdef bint replace_late(Floor floor, PickWindow* window, const Fact* fact) except -1
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1

@@ -30,7 +30,7 @@ cdef bint comes_after_ship(Floor floor, const PickWindow* window, const Fact* fa
 cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     """R29: a pick or reversal of what has left. False: it, or the one whose place it takes, is a duplicate (R30)."""
     cdef bint known = fact.press != 0 and presses.note_press(floor, window, fact)
-    if known and not replaces_late(floor, window, fact):
+    if known and not replace_late(floor, window, fact):
         return False
     post_ship.count_late(floor, window, fact, False)
     inventory.take_pick(floor, window, fact)
@@ -39,9 +39,9 @@ cdef bint take_late(Floor floor, PickWindow* window, Fact* fact) except -1:
     return not known
 
 
-cdef bint replaces_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
-    """R30, R3: a later record told of this press, as of one from after the manifest. The earlier counts, unless the watermark
-    had passed it; the other is taken back."""
+cdef bint replace_late(Floor floor, PickWindow* window, const Fact* fact) except -1:
+    """R30, R3: another record told of this press, as of one from after the manifest. The earlier of the two counts, unless the
+    watermark had passed it when it came. True: this one does, and the other is taken back."""
     cdef Fact* other = presses.late_press(floor, window, fact, False)
     if other == NULL or fact.t < floor.state.watermark or not floor.precedes(fact, other):
         return False

@@ -1,4 +1,4 @@
-"""RULES section 10: moves that no state allows are refused (nothing changes), kept (the record stays in the journal and
+"""Section 10 of the rules: moves that no state allows are refused (nothing changes), kept (the record stays in the journal and
 counts as `rejected`) and raised.
 
 There is only one that no other rule covers: a VOIDED carton is closed, opened again, labelled, loaded or voided once more. It

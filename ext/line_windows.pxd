@@ -15,8 +15,8 @@ cdef enum LineWindowTag:
 
 
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL
-cdef bint waits_for_order(Floor floor, const Fact* fact) noexcept
-cdef int wait_in_order(Floor floor, Fact* fact, List* entries) except -1
+cdef bint waits_for_watermark(Floor floor, const Fact* fact) noexcept
+cdef int wait_for_watermark(Floor floor, Fact* fact, List* entries) except -1
 cdef int meet_first_task(Floor floor, Line* line, Fact* fact) except -1
 cdef int leave_unit(Floor floor, Fact* fact) except -1
 cdef int judge(Floor floor, Line* line) except -1

@@ -20,7 +20,8 @@ from ext.timers cimport ANY_TIME, NEVER, RANK_PICK, RANK_TRACK
 # ---------------------------------------------------------------------------------------------- where a pick goes
 
 cdef PickWindow* window_for(Floor floor, const Fact* fact) except? NULL:
-    """R20: the window that a pick, short or reversal goes to; NULL while its task or order is unknown (R11)."""
+    """R20: the window that a pick, short or reversal goes to; the line's own is opened by its first. NULL while the task or order is
+    unknown (R11)."""
     cdef Line* line
     cdef PickWindow* pressed
     cdef const PickWindow* first
@@ -76,14 +77,14 @@ cdef PickWindow* first_task(Floor floor, const Line* line) noexcept:
     return first
 
 
-cdef bint waits_for_order(Floor floor, const Fact* fact) noexcept:
-    """R3: which task of a line is open can be said when everything before the pick is known."""
+cdef bint waits_for_watermark(Floor floor, const Fact* fact) noexcept:
+    """R20, R3: it names only its line, and which task of that is open can be said when everything before the pick is known."""
     cdef const Line* line = find_line(floor.state, fact.order, fact.line) if not fact.task else NULL
     return line != NULL and picks.has_tasks(line)
 
 
-cdef int wait_in_order(Floor floor, Fact* fact, List* entries) except -1:
-    """Until the watermark has passed it, or by the wall clock's bound. It counts as open."""
+cdef int wait_for_watermark(Floor floor, Fact* fact, List* entries) except -1:
+    """Until the watermark has passed it, or the wall clock's bound decides (R4). It counts as `open`."""
     cdef Waiting* waiting = <Waiting*>floor.store.new(B_WAITING, sizeof(Waiting))
     waiting.fact, waiting.entries = fact, entries
     floor.state.count_waiting += 1
@@ -126,7 +127,7 @@ cdef int withdraw_all(Floor floor, PickWindow* window, const Fact* cause) except
 
 
 cdef int send_back(Floor floor, PickWindow* own, int64_t since) except -1:
-    """Picks and shorts from `since` on wait in order, as if they had come after the task."""
+    """Picks and shorts from `since` on wait for the watermark, as if they had come after the task."""
     cdef Fact* fact
     cdef int i = length(own.closings) - 1
     send_back_picks(floor, own, own.facts, since)
@@ -173,7 +174,7 @@ cdef int leave_unit(Floor floor, Fact* fact) except -1:
 cdef int wait_alone(Floor floor, Fact* fact) except -1:
     cdef List* entries = NULL
     floor.store.append(&entries, fact)
-    return wait_in_order(floor, fact, entries)
+    return wait_for_watermark(floor, fact, entries)
 
 
 cdef int touch(Floor floor, List* changed, Fact* cause) except -1:

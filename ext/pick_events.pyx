@@ -18,11 +18,12 @@ from ext.post_ship cimport late_key, retell_late
 from ext.premises_data cimport LatePicks
 from ext.presses cimport is_beside
 from ext.state cimport Ledger
-from ext.store cimport List, find, last, length, nth
+from ext.store cimport List, find, length, nth
 from ext.timers cimport NEVER, RANK_PICK
 
 
 cdef int tell_confirmed(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1:
+    """R23. R29: `POST_SHIP` of its late picks names what the last confirmation said, so it is told anew."""
     cdef int32_t order = window.line.order
     if window.confirmed == NULL:
         put_key(floor, window)
@@ -108,6 +109,8 @@ cdef int32_t carton_number(const Fact* fact) noexcept:
 
 
 cdef int tell_short(Floor floor, PickWindow* window, const Outcome* o, const Fact* cause, int evidence) except -1:
+    """R23, R81: a line's own short and its failed allocation go out under one key, so they share a ledger; what the allocation
+    failed of is told again where the line's own short has come down to nothing."""
     cdef int32_t order = window.line.order
     if window.trouble.short_told == NULL and not window.task:
         floor.troubled(window).short_told = window.line.changed.alloc_ledger

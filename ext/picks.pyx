@@ -227,26 +227,17 @@ cdef bint is_plainly_open(const PickWindow* window) noexcept:
 
 
 cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1:
-    """R23: confirmed before short. `cause`: the fact that just came, NULL when time decided."""
+    """R23: what the window comes to now, confirmed before short; R25, R26: as a revision of what was told before. `cause`: the fact
+    that just came, NULL when time decided."""
     cdef Outcome o
     cdef int evidence
     cdef int64_t blind
-    cdef bint young             # what was told may rest on the order of arrival
     cdef bint waits = False     # R7: the deadline is decided when its gap is, whatever pieces have covered its short meanwhile
     if window.q_task < 0 or stays_dead(floor, window):
         return 0
     o = outcome(window, as_of, decided_before(window, floor.state.watermark))
-    if not o.told:
-        if window.confirmed == NULL or cause == NULL or window.told_t == ABSENT:
-            return 0
-        young = max(window.told_t, lowered_at(window)) >= floor.state.watermark
-        if o.q_now == window.told_q and (cause.window == window or not young):
-            return 0
-        if young:
-            return never_full(floor, window, cause)
-        o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
-        if length(window.facts):
-            o.t_close = max(o.t_close, (<Fact*>nth(window.facts, length(window.facts) - 1)).t)      # R26
+    if not o.told and not revises_open(floor, window, &o, cause):
+        return 0
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
     if o.by == BY_DEADLINE and window.trouble.closed_by == NULL:
         blind = gaps.hold_of_window(floor, window, o.closing.t, False)
@@ -258,7 +249,7 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
                 return 0
             evidence = INCOMPLETE if blind else evidence
     if o.closing != NULL and window.trouble.closed_by == NULL and not waits:
-        decided_by(floor, window, o.closing)
+        set_closed_by(floor, window, o.closing)
     if cause == NULL or (o.told and is_earlier(floor, cause, o.cause)):
         cause = o.cause                     # R3: the one that decided, whichever came last
     if o.q > 0 or window.confirmed != NULL:
@@ -268,6 +259,24 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     elif o.shorted:
         ask_stock(floor, window, o.t_close)
     return pick_alarms.expect(floor, window, max(o.t_close, cause.t))
+
+
+cdef bint revises_open(Floor floor, PickWindow* window, Outcome* o, Fact* cause) except -1:
+    """R25, R26: by what is known now nothing has closed the window, but a close was told. If that may rest on the order of arrival
+    alone, it is taken back (see `never_full`); else `o` says what is left. False: there is nothing more to tell."""
+    cdef bint young
+    if window.confirmed == NULL or cause == NULL or window.told_t == ABSENT:
+        return False
+    young = max(window.told_t, lowered_at(window)) >= floor.state.watermark
+    if o.q_now == window.told_q and (cause.window == window or not young):
+        return False
+    if young:
+        never_full(floor, window, cause)
+        return False
+    o.q, o.t_close, o.cause = o.q_now, window.told_t, cause     # R25: a reversal that came late
+    if length(window.facts):
+        o.t_close = max(o.t_close, (<Fact*>nth(window.facts, length(window.facts) - 1)).t)      # R26
+    return True
 
 
 cdef bint is_earlier(Floor floor, const Fact* cause, const Fact* decided) noexcept:
@@ -281,7 +290,7 @@ cdef int never_full(Floor floor, PickWindow* window, const Fact* cause) except -
     return pick_events.withdraw(floor, window, cause)
 
 
-cdef int decided_by(Floor floor, PickWindow* window, Fact* closing) except -1:
+cdef int set_closed_by(Floor floor, PickWindow* window, Fact* closing) except -1:
     """A b, c or d closes the window. The picks that are known now were in time for it; those that arrive later are `late`
     (R25)."""
     cdef int i

@@ -1,4 +1,5 @@
-"""What the order systems planned before. As in state.pxd."""
+"""What the order systems planned from when until when: plans that were replaced and, as the answer of `plans.plan_at` and
+`plans.home_at`, also the one in force. As in state.pxd."""
 
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
@@ -7,7 +8,7 @@ from ext.store cimport List, Numbers
 
 
 cdef struct FormerPlan:
-    # What a shipment's plan said from one event time on until another.
+    # What a shipment's plan said from one event time on until another (NEVER: it is in force).
     List* scope                 # FormerScope
     Numbers* lanes
     int32_t carrier
@@ -28,7 +29,7 @@ cdef struct FormerScope:
 
 
 cdef struct FormerHome:
-    # What a carton's plan said from one event time on until another.
+    # What a carton's plan said from one event time on until another (NEVER: it is in force): whose it was, and with what.
     Shipment* shipment
     PlannedList* contents
     Fact* fact                  # that said so

@@ -1,4 +1,4 @@
-"""RULES section 10: what becomes of a move that legality has asked to be judged, now that the watermark has passed it."""
+"""Section 10 of the rules: what becomes of a move that legality has asked to be judged, now that the watermark has passed it."""
 
 from ext.floor cimport Floor
 from ext.state cimport Fact

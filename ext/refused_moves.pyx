@@ -24,7 +24,7 @@ cdef int judge(Floor floor, Fact* fact) except -1:
 
 
 cdef int refuse(Floor floor, Fact* fact) except -1:
-    """It leaves its unit, and is raised once."""
+    """It leaves its unit, and is raised once. R82: it was counted as taken."""
     cdef Cycle* cycle = fact.cycle
     cdef List* changed = NULL
     cdef int i

@@ -12,7 +12,7 @@ from ext.premises_data cimport Return, Rma, Scan
 from ext.state cimport Fact
 
 cdef enum ReturnTag:
-    TAG_SCANNED = 84        # it passed a scan
+    TAG_SCANNED = 84        # the watermark passed a scan
     TAG_AUTHORISED = 85     # or an RMA's revision
 
 

@@ -205,7 +205,7 @@ cdef int bury(Floor floor, const Return* home, int64_t before) except -1:
 
 
 cdef int refuse(Floor floor, const Fact* fact) except -1:
-    """R46: dead, and counted as that; the core counts it as taken."""
+    """R46, R82: dead, and counted as that; the core counts it as taken."""
     floor.state.count_taken -= 1
     floor.state.count_late += 1
     return floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "")

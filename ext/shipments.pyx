@@ -366,7 +366,7 @@ cdef int ask_pending(Floor floor, Shipment* shipment, int64_t up_to, bint forced
 
 
 cdef int release_held(Floor floor, Shipment* shipment) except -1:
-    """A gap has closed: what has had its hold is asked again."""
+    """R7: the gaps have changed: what has had its hold is asked again."""
     return ask_pending(floor, shipment, floor.state.watermark - floor.rules.ready_hold - 1, False)
 
 

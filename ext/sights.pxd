@@ -12,8 +12,8 @@ from ext.state cimport Fact, LoadUnit
 from ext.store cimport List, Numbers
 
 cdef enum SightTag:
-    TAG_LOST = 82           # it passed a loss, or a sight after one
-    TAG_READ = 83           # a read after a scan of several codes
+    TAG_LOST = 82           # the watermark passed a loss, or a sight after one (R64)
+    TAG_READ = 83           # or a read after a scan of several codes (R63)
 
 
 cdef bint note(Floor floor, Source* source, Fact* fact) except -1

@@ -1,4 +1,4 @@
-"""Which state a line, an order, a carton or a shipment is in (RULES section 10), and since when.
+"""Which state a line, an order, a carton or a shipment is in (section 10 of the rules), and since when.
 
 A function of the facts up to an event time, like everything that is decided: nothing is kept of it.
 """

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""RULES section 10: see standing.pxd. Asked for once a `stuck_ms`, and while something is stuck."""
+"""Section 10 of the rules: see standing.pxd. Asked for once a `stuck_ms`, and while something is stuck."""
 
 from libc.stdint cimport int32_t
 

@@ -91,9 +91,11 @@ cdef extern from *:
         int32_t line
         uint8_t kind
         uint8_t context
-        uint8_t late            # R25: of a pick that came after the decision of a closing that it lies before; R45: of a
-                                # label or weighing that was there before the use that it is of
-        uint8_t follows         # R43: a reversal's unit is that of the pick before it; R21: a record set this for later
+        uint8_t late            # R25: of a pick that came after the decision of a closing that it lies before; R29: that was
+                                # told as a late one, and is taken anew; R45: of a label or weighing that was there before
+                                # the use that it is of
+        uint8_t follows         # R43: a pick or reversal names no unit, and goes where its task or the pick before it does; R21:
+                                # a record set this for later; of a bind: a mark of what is forgotten (see forgotten_units)
         uint8_t only_seen       # nothing but sights keeps it
         uint8_t judged          # R60 to R64: what for, see unit_episodes.pxd
         uint16_t sights         # places that keep it as a sight (R63): of its Source, timers of a read
@@ -132,8 +134,8 @@ cdef struct Move "sortline_Move":
 
 cdef struct Watch:
     # Section 10: how long a thing has stood in one state (see stuck).
-    int64_t stuck_at            # event time of the report; below 0: it is not stuck, and this is less the time of the timer
-                                # that counts; 0: there is none
+    int64_t stuck_at            # event time of the report; below 0: it is not stuck, and this is minus the time of its timer,
+                                # the last one that was set; 0: it has none
 
 
 cdef struct Order:
@@ -182,7 +184,7 @@ cdef struct Changed:
 cdef struct PickWindow "sortline_PickWindow":
     Line* line
     List* facts                 # picks and reversals that count, sorted
-    List* closings              # shorts, deadlines, carton closes, sorted (R21 b, c, d); and notes (R27a, see outcomes)
+    List* closings              # shorts, carton closes, deadlines, cutoffs, sorted (R21 b, c, d); and notes (R27a, see outcomes)
     Fact* deadline
     Ledger* confirmed
     Numbers* presses            # R30
@@ -471,7 +473,7 @@ cdef struct State:
     int64_t count_late
     int64_t count_rejected
     int64_t count_noise
-    int64_t count_waiting       # R11
+    int64_t count_waiting       # for their context (R11), or for the watermark (R20)
     int64_t open_tracks         # records that wait for an identification (R60)
     int64_t open_episodes[64]   # by code
     Strangers strangers         # new sources
@@ -481,7 +483,7 @@ cdef struct State:
     uint64_t relieve_at         # bytes of windows and names at which it is looked for what can go
     int64_t remembers           # event time up to which what is over was forgotten last, or at which all began
     uint8_t full                # names that nobody knows are refused (`state_bytes_max`)
-    uint8_t gap_closed          # one has, or it is shorter: ask the held again
+    uint8_t gap_closed          # or it is shorter, or sure now (R6): what is held is to be asked again (R7)
     uint8_t deferring           # context is being taken
 
 

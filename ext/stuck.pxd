@@ -1,4 +1,4 @@
-"""RULES section 10: an order, a carton or a shipment that stays in one state longer than `stuck_ms` is *stuck*.
+"""Section 10 of the rules: an order, a carton or a shipment that stays in one state longer than `stuck_ms` is *stuck*.
 
 One exception says what it waits for. A thing has one timer, which looks when it could be stuck at the soonest; once it is
 stuck, every fact about it looks whether it has moved on. Without `stuck_ms` nothing here runs.

@@ -1,5 +1,13 @@
 # cython: boundscheck=False, wraparound=False
-"""What concerns a shipment, and its end as a ready one: see touches.pxd. Hot: `touch`, `touch_line`."""
+"""What concerns a shipment, and its end as a ready one: see touches.pxd. Hot: `touch`, `touch_line`.
+
+R52, when a fact has come that can end a readiness (`can_end`):
+
+- It was told ready. `doubt` looks for the touch since that fact by which it is not ready any more (`first_of_end`), or finds that
+  it was not so at the time that was told (`was_never_so`). What may be of a unit's next use waits for the watermark.
+- It was told unready, with a later time: `predate` tells the end anew, with the fact that came before the one that was told.
+- It was told unready, with this very time: the cause is the first of the two by R3 (`comes_first`).
+"""
 
 from ext cimport carton_names, carton_state, correlations, riding, stuck
 from ext.batch cimport ABSENT

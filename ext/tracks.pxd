@@ -12,11 +12,11 @@ from ext.state cimport Fact
 from ext.store cimport Numbers
 
 cdef enum TrackTag:
-    TAG_RESOLVE = 31
-    TAG_UNRESOLVED = 32
-    TAG_MULTIREAD = 33
-    TAG_ITEM = 34           # a loop or a divert of a unit
-    TAG_BOUND = 35          # `hold_wall_max_ms` after the oldest that a source's tracks wait with
+    TAG_RESOLVE = 31        # the watermark has passed a fact that names a track (R60),
+    TAG_UNRESOLVED = 32     # `ident_wait_ms` after one that nobody has identified (R60),
+    TAG_MULTIREAD = 33      # a scan of several codes (R63),
+    TAG_ITEM = 34           # a loop or a divert of a unit (R61, R62)
+    TAG_BOUND = 35          # the oldest of these of a source has waited for `hold_wall_max_ms` (R4)
 
 
 cdef int take(Floor floor, Source* source, Fact* fact) except -1

@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""Tracks (R60-R63): see tracks.pxd. Hot: `wait`, `on_passed`, `no_longer`."""
+"""Tracks (R60-R63): see tracks.pxd. Hot: `wait`, `on_passed`, `stop_waiting`."""
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
@@ -23,6 +23,7 @@ cdef int WAITING_MAX = 1_024        # facts of one life, and as many that were g
 
 
 cdef int take(Floor floor, Source* source, Fact* fact) except -1:
+    """R60: a fact that names a track, with or without the unit that it is."""
     return wait(floor, source, fact, fact, TAG_RESOLVE)
 
 
@@ -46,11 +47,11 @@ cdef int wait(Floor floor, Source* source, void* item, const Fact* fact, int tag
     floor.store.insert(&source.tracked, at, item)
     floor.state.open_tracks += 1
     if not source.bounded:
-        bound(floor, source, due_of(floor, item))
+        watch_bound(floor, source, due_of(floor, item))
     return floor.by_watermark.push(fact.t, RANK_TRACK, fact_key(fact.src), item, tag, 0)
 
 
-cdef int bound(Floor floor, Source* source, int64_t due) except -1:
+cdef int watch_bound(Floor floor, Source* source, int64_t due) except -1:
     source.bounded = True
     return floor.by_wall.push(due, RANK_TRACK, text_key(source.src), source, TAG_BOUND, 0)
 
@@ -59,8 +60,8 @@ cdef inline Fact* fact_in(void* item) noexcept:
     return (<Multiread*>item).fact if head_of(item).type == B_MULTIREAD else <Fact*>item
 
 
-cdef int no_longer(Floor floor, int32_t src, const void* item) noexcept:
-    """It has waited; mostly the oldest does first."""
+cdef int stop_waiting(Floor floor, int32_t src, const void* item) noexcept:
+    """It has waited long enough: mostly the oldest of its source."""
     cdef Source* source = <Source*>find(floor.state.sources, src)
     cdef int i
     for i in range(length(source.tracked) if source != NULL else 0):
@@ -73,14 +74,14 @@ cdef int no_longer(Floor floor, int32_t src, const void* item) noexcept:
 cdef int on_passed(Floor floor, Fact* fact) except -1:
     if fact.judged & FORCED:
         return sights.let_go(floor, fact)
-    no_longer(floor, fact.src, fact)
+    stop_waiting(floor, fact.src, fact)
     return resolve(floor, fact)
 
 
 cdef int on_multiread_passed(Floor floor, Multiread* multiread) except -1:
     if multiread.forced:
         return 0
-    no_longer(floor, multiread.fact.src, multiread)
+    stop_waiting(floor, multiread.fact.src, multiread)
     return resolve_multiread(floor, <Source*>find(floor.state.sources, multiread.fact.src), multiread)
 
 
@@ -90,7 +91,7 @@ cdef int on_bound(Floor floor, Source* source) except -1:
         return 0                        # it was forgotten
     force_all(floor, source, take_over(floor, source))
     source.bounded = False
-    return bound(floor, source, due_of(floor, nth(source.tracked, 0))) if length(source.tracked) else 0
+    return watch_bound(floor, source, due_of(floor, nth(source.tracked, 0))) if length(source.tracked) else 0
 
 
 cdef inline int64_t due_of(Floor floor, void* item) noexcept:
@@ -168,7 +169,6 @@ cdef int force_all(Floor floor, Source* source, List* items) except -1:
 
 
 # ---------------------------------------------------------------------------------------------- several codes
-
 
 cdef int resolve_multiread(Floor floor, Source* source, Multiread* multiread) except -1:
     """R63: from here on it is a read of the one code that counts, or a no-read."""
@@ -256,7 +256,8 @@ cdef int watch(Floor floor, TrackLife* life) except -1:
 
 
 cdef TrackLife* life_at(Floor floor, Track* track, const Fact* fact) except NULL:
-    """R60: a life runs from its induction, else its first fact, to the next induction of that number."""
+    """R60: the life that holds the fact, begun by it if need be: a life runs from its induction, else its first fact, to the next
+    induction of that number."""
     cdef TrackLife* life
     cdef int i = length(track.lives)
     while i > 0 and begins_after(<TrackLife*>nth(track.lives, i - 1), fact):

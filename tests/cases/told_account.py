@@ -164,7 +164,7 @@ def R53_a_cancel_of_a_line_of_two_shipments() -> Case:
 
 
 def R28_reversals_of_a_source_that_does_not_number() -> Case:
-    """R28, CONTRACT 1: their keys end with their names: a digest of what they say and when it was, or came; told
+    """R28: their keys end with their names: a digest of what they say and when it was, or came; told
     once more with the same time, it is the same."""
     case = Case().order(3).task(3).pick(10, 3, lu="L-1")
     back: dict[str, Any] = {"task": "T-1", "sku": "A", "qty": 1, "lu": "L-1"}

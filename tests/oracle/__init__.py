@@ -1,4 +1,4 @@
-"""The independent check of the core: what RULES.md makes of a whole set of records, slow and after the fact.
+"""The independent check of the core: what the rules make of a whole set of records, slow and after the fact.
 
 Written from the rules' text alone; imports nothing of the engine. Every record is known before the first one is
 judged, everything is sorted by event time (R3), and every question is answered from scratch. So it says only what the

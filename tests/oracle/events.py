@@ -1,4 +1,4 @@
-"""Finals: the world in the words of CONTRACT 4."""
+"""Finals: the world in the words of the contract (docs/records.md, business events)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Ids and times as CONTRACT 4 and 1 spell them, written again so that a slip in the engine's own cannot hide."""
+"""Ids and times by the contract (docs/records.md), written again so that a slip in the engine's own cannot hide."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ EXCEPTIONS = {"exception.raised": "xr", "exception.cleared": "xc"}  # named by c
 
 
 def base_id(site: str, type_: str, key: str) -> str:
-    """CONTRACT 4: code + major version, a dot, 26 characters of base32; without the revision."""
+    """Code + major version, a dot, 26 characters of base32; without the revision."""
     digest = hashlib.sha256(f"{site}|{type_}|{key}".encode()).digest()
     return f"{(CODES | EXCEPTIONS)[type_]}1.{base64.b32encode(digest).decode().lower()[:26]}"
 
 
 def utc(t: int) -> str:
-    """CONTRACT 4: `time` with six decimals and Z."""
+    """`time` with six decimals and Z."""
     moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=t)
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%f") + "Z"
 
 
 def dev_id(record: dict[str, Any]) -> str:
-    """CONTRACT 1. reading: a record with neither `seq` nor `t` is named as if it had no equal at its `t_rx`."""
+    """reading: a record with neither `seq` nor `t` is named as if it had no equal at its `t_rx`."""
     src, zeros = record["src"], {name for name in ("epoch", "sub") if record.get(name) == 0}
     if record.get("seq") is not None:
         return f"{src}/{record.get('epoch', 0)}/{record['seq']}/{record.get('sub', 0)}"

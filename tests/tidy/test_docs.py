@@ -11,10 +11,11 @@ import pytest
 from bench.hot_functions import HOT
 from engine.cli import COMMANDS
 from engine.config.rules import Rules, SourceRules
+from engine.event_schema import DATA
 from tests.cases.index import RULES
 from tests.tidy.sources import ROOT
 
-FOLDERS_PAGES = [ROOT / folder / "README.md" for folder in ("bench", "ext", "tests/cases")]
+FOLDERS_PAGES = [ROOT / folder / "README.md" for folder in ("bench", "engine", "ext", "protocols", "tests/cases")]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *FOLDERS_PAGES])
 RULES_PAGE = (ROOT / "docs/rules.md").read_text()
 DECISIONS_PAGE = (ROOT / "docs/decisions.md").read_text()
@@ -83,6 +84,20 @@ def test_every_module_of_the_core_has_its_row() -> None:
     assert sorted(named) == sorted({path.stem for path in [*ROOT.glob("ext/*.pyx"), *ROOT.glob("ext/*.pxd")]})
 
 
+@pytest.mark.parametrize(
+    ("folder", "depth"), [("engine", "**/*.py"), ("protocols", "*.py"), ("protocols", "mapping/*.py")]
+)
+def test_every_module_of_a_folder_has_its_row(folder: str, depth: str) -> None:
+    """Of the protocols only what they share: each has a page of its own."""
+    cells = re.findall(r"^\| ((?:`[\w/]+`(?:, )?)+) \|", (ROOT / folder / "README.md").read_text(), re.MULTILINE)
+    named = [name for cell in cells for name in re.findall(r"`([\w/]+)`", cell)]
+    there = {str(path.relative_to(ROOT / folder).with_suffix("")) for path in (ROOT / folder).glob(depth)}
+    assert {name for name in there if not name.endswith("__init__")} <= set(named)
+    assert len(named) == len(set(named))
+    for name in named:
+        assert (ROOT / folder / f"{name}.py").exists() or (ROOT / folder / name).is_dir(), name
+
+
 def test_modules_with_hot_functions_are_told_apart() -> None:
     say_so = {path.stem for path in ROOT.glob("ext/*.pyx") if re.search(r"\bHot[:,] ", path.read_text())}
     assert set(re.findall(r"\*\*`(\w+)`\*\*", CORE_PAGE)) == say_so | {Path(file).stem for file in HOT}
@@ -109,6 +124,15 @@ def test_every_exception_is_explained() -> None:
     codes = re.search(r"^cdef enum:\n((?:    [A-Z_]+\n)+)    CODES ", header, re.MULTILINE)
     assert codes is not None
     assert codes[1].split() == [code for code, _ in table], "the numbers are those of the rows"
+
+
+def test_what_an_event_carries_is_told_as_in_its_schema() -> None:
+    told = {
+        type_: [f"{name}{may}" for name, may in re.findall(r"`(\w+)`(\??)", fields)]
+        for types, _, _, fields in rows((ROOT / "docs/records.md").read_text(), "| type | code | key |")
+        for type_ in re.findall(r"`([a-z.]+)`", types)
+    }
+    assert told == {type_: [field.split(":")[0] for field in fields.split()] for type_, fields in DATA.items()}
 
 
 def test_every_command_is_named() -> None:

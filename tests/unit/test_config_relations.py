@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,8 @@ def test_R04_a_hold_beyond_the_bound_makes_every_close_incomplete() -> None:
         case.device("scan.read", t, src=PACK, lu="Z-1")
     assert told(case, close_hold_ms=26_000)["carton.closed.v1"]["evidence"] == "exact"
     assert told(case, close_hold_ms=29_000)["carton.closed.v1"]["evidence"] == "incomplete"
+
+
+def test_a_core_without_a_site_file_has_the_same_defaults() -> None:
+    own = import_module("ext.floor").DEFAULTS
+    assert {**own, "closing_points": ()} == Rules().given()
