@@ -239,7 +239,7 @@ cdef class Effects(Clocks):
         if known:
             other = presses.counted_press(window, fact, False)
             if (not late_facts.replaces_late(self.floor, window, fact) if other == NULL else
-                    (fact.t < self.state.watermark and not self.in_order) or not self.floor.precedes(fact, other)):
+                    (fact.t < self.state.watermark and not self.floor.in_order) or not self.floor.precedes(fact, other)):
                 if inside:
                     line_windows.leave_unit(self.floor, fact)
                 return False
@@ -284,9 +284,9 @@ cdef class Effects(Clocks):
     cdef int take_in_order(self, Waiting* waiting) except -1:
         """R20: the watermark, or the bound, has passed a pick that names only its line."""
         if not waiting.over:
-            waiting.over = self.in_order = True
+            waiting.over = self.floor.in_order = True
             self.take_waiting(waiting)
-            self.in_order = False
+            self.floor.in_order = False
         return 0
 
     cdef int wait(self, Fact* fact, List* entries, int32_t key, bint is_task) except -1:
