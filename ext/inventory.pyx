@@ -388,7 +388,7 @@ cdef int tell(Floor floor, Place* place, const Statement* statement, const Fact*
     floor.outlet.emit(
         place.ledger, Subject(head=b"stock/", key=text_key(name)), finding.fact.t,
         finding.order if finding.order else name,
-        cause if cause.t < floor.state.watermark else finding.fact,     # R3: of what came in time the finding decides
+        cause if cause.t < min(floor.state.watermark, finding.fact.t) else finding.fact,    # R3: only what came late decides
         INCOMPLETE if finding.forced and floor.state.watermark <= finding.fact.t else EXACT)
     return 0
 

@@ -169,3 +169,19 @@ def test_R71_a_count_has_decided_what_an_expectation_says_within_the_disorder() 
     after = told(counted(12.55, slow=False), "inventory.discrepancy")[-1]
     assert in_time["data"]["actual"] == 3
     assert said(in_time) == said(after)
+
+
+def found_after_all(found_rx: float) -> Case:
+    """A count of 10 that differs; a short of 20, and the piece is found at 20.5."""
+    case = Case().order(2).task(2, loc="A-1").wms("stock.expectation", 0, loc="A-1", sku="A", qty=8, as_of=at(0))
+    case.device("count.reported", 10, loc="A-1", sku="A", qty=3).device("telemetry", 15)
+    case.pick(16, loc="A-1").short(20).pick(20.5, rx=found_rx, loc="A-1")
+    case.device("telemetry", 22.2, src=STATION).device("telemetry", 22.2)
+    return case.device("telemetry", 60, src=STATION).device("telemetry", 60.1)
+
+
+def test_R71_a_count_that_stands_again_names_itself() -> None:
+    """Whether the short was told before the piece was heard of or not."""
+    in_order, late = (told(found_after_all(rx), "inventory.discrepancy") for rx in (20.6, 22.3))
+    assert in_order[-1]["data"]["kind"] == "COUNT_DIFF"
+    assert said(in_order[-1]) == said(late[-1])
