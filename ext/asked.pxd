@@ -29,8 +29,8 @@ cdef inline int64_t tolerance_at(const Line* line, int64_t qty, int64_t as_of) n
 
 
 cdef inline int32_t sku_of(const Line* line) noexcept:
-    """By its first task, else by its order."""
-    return (<PickWindow*>nth(line.windows, 0)).sku if length(line.windows) else line.sku
+    """By its order, else by its first task: which of several tasks was heard of first plays no part (R3)."""
+    return line.sku if line.sku or length(line.windows) == 0 else (<PickWindow*>nth(line.windows, 0)).sku
 
 
 cdef int32_t lu_at(const PickWindow* window, int64_t t) noexcept

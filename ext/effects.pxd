@@ -14,7 +14,6 @@ cdef enum EffectTag:
 
 
 cdef class Effects(Clocks):
-    cdef bint in_order          # what is taken came in time, and has waited for the watermark (R20)
     cdef Fact* fact_of(self, Batch batch, Py_ssize_t i, int64_t t) except NULL
     cdef bint apply(self, Source* source, Fact* fact, Batch batch, Py_ssize_t i) except -1
     cdef bint apply_pick(self, Fact* fact, Batch batch, Py_ssize_t i) except -1

@@ -269,7 +269,7 @@ cdef class Effects(Clocks):
         """
         if other == NULL:
             return late_facts.replace_late(self.floor, window, fact)
-        return (fact.t >= self.state.watermark or self.in_order) and self.floor.precedes(fact, other)
+        return (fact.t >= self.state.watermark or self.floor.in_order) and self.floor.precedes(fact, other)
 
     cdef int judge_late(self, Fact* fact, bint known) except -1:
         """R29: the watermark has passed a pick that came late. R3: what has arrived since may have made it one of the unit's next
@@ -291,9 +291,9 @@ cdef class Effects(Clocks):
     cdef int take_in_order(self, Waiting* waiting) except -1:
         """R20: the watermark, or the bound, has passed a pick that names only its line."""
         if not waiting.over:
-            waiting.over = self.in_order = True
+            waiting.over = self.floor.in_order = True
             self.take_waiting(waiting)
-            self.in_order = False
+            self.floor.in_order = False
         return 0
 
     cdef int wait(self, Fact* fact, List* entries, int32_t key, bint is_task) except -1:

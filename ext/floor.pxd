@@ -48,6 +48,7 @@ cdef class Floor:
     cdef JsonWriter truth       # what `verdict_of` found, as the data of shipment.ready
     cdef size_t bytes_max       # `state_bytes_max`
     cdef Py_ssize_t own_texts   # that an empty floor has
+    cdef bint in_order          # what is taken came in time, and has waited for the watermark (R20)
     cdef set closing_points     # names of the read points that stand for a close (R42)
 
     cdef int begin(self) except -1

@@ -387,7 +387,8 @@ cdef int tell(Floor floor, Place* place, const Statement* statement, const Fact*
     data.put(b',"kind":"COUNT_DIFF"}' if statement.is_count else b',"kind":"SHORT_AT_LOC"}')
     floor.outlet.emit(
         place.ledger, Subject(head=b"stock/", key=text_key(name)), finding.fact.t,
-        finding.order if finding.order else name, cause,
+        finding.order if finding.order else name,
+        cause if cause.t < min(floor.state.watermark, finding.fact.t) else finding.fact,    # R3: only what came late decides
         INCOMPLETE if finding.forced and floor.state.watermark <= finding.fact.t else EXACT)
     return 0
 

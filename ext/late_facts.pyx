@@ -10,7 +10,7 @@ from ext.exceptions cimport CTX_CANCEL_TOO_LATE
 from ext.floor cimport first_from
 from ext.plans cimport scopes_ever
 from ext.shipment_cartons cimport has_shipped, shipment_of_pick, window_has_shipped
-from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
+from ext.state cimport CartonPlan, Cycle, Fact, Line, LoadUnit, PickWindow, ScopeLine
 from ext.store cimport List, find, index_of, length, nth
 from ext.timers cimport ANY_TIME, NEVER
 from ext.touches cimport touch_others
@@ -89,23 +89,33 @@ cdef int give_back(Floor floor, PickWindow* window, Fact* fact) except -1:
 
 cdef int take_back_later(Floor floor, Shipment* shipment) except -1:
     """R27, R29: take back picks and cancels from after its manifest: of the lines that it plans, and of those whose pieces lay
-    in its cartons."""
+    in its cartons, also in one that was voided or stayed."""
     cdef List* others = NULL
-    cdef Cycle* cycle
-    cdef Fact* fact
+    cdef CartonPlan* plan
     cdef int i, k
     for i in range(length(shipment.scope)):
         take_back_line(floor, shipment, (<ScopeLine*>nth(shipment.scope, i)).line)
     for i in range(shipment.gone.count if shipment.gone != NULL else 0):
-        cycle = shipment.gone.items[i].cycle
-        for k in range(length(cycle.facts)):
-            fact = <Fact*>nth(cycle.facts, k)
-            if (fact.window != NULL and not is_planned_by(fact.window.line, shipment)
-                    and index_of(others, fact.window.line) < 0):
-                floor.store.append(&others, fact.window.line)
+        add_others(floor, shipment, shipment.gone.items[i].cycle, &others)
+    for i in range(length(shipment.plans)):
+        plan = <CartonPlan*>nth(shipment.plans, i)
+        for k in range(length(plan.cycles)):
+            add_others(floor, shipment, <Cycle*>nth(plan.cycles, k), &others)
     for i in range(length(others)):
         take_back_line(floor, shipment, <Line*>nth(others, i))
     floor.store.free(others)
+    return 0
+
+
+cdef int add_others(Floor floor, const Shipment* shipment, const Cycle* cycle, List** others) except -1:
+    """The lines of its pieces that the shipment does not plan."""
+    cdef const Fact* fact
+    cdef int k
+    for k in range(length(cycle.facts)):
+        fact = <const Fact*>nth(cycle.facts, k)
+        if (fact.window != NULL and not is_planned_by(fact.window.line, shipment)
+                and index_of(others[0], fact.window.line) < 0):
+            floor.store.append(others, fact.window.line)
     return 0
 
 

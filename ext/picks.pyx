@@ -280,8 +280,9 @@ cdef bint revises_open(Floor floor, PickWindow* window, Outcome* o, Fact* cause)
 
 
 cdef bint is_earlier(Floor floor, const Fact* cause, const Fact* decided) noexcept:
-    """Whether what has just come is not what decided: a word from before that, or another record that came in time."""
-    return floor.precedes(cause, decided) if cause.context else cause.t >= floor.state.watermark
+    """Whether what has just come is not what decided: another record that came in time (R3: and that may have waited for the
+    watermark), or a word from before that."""
+    return cause.t >= floor.state.watermark or floor.in_order or (cause.context and floor.precedes(cause, decided))
 
 
 cdef int never_full(Floor floor, PickWindow* window, const Fact* cause) except -1:

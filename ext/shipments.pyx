@@ -24,7 +24,9 @@ from ext.tombstones cimport is_buried
 from ext.touches cimport (
     can_end, doubt, first_after, tell_end, tell_unready, touch, touch_line, touch_others, touches_of, watch_bound,
 )
-from ext.truths cimport drop_between, drop_pending, end_pending, has_ended, has_pending, kept_truth, pending_of
+from ext.truths cimport (
+    begins_by, drop_between, drop_pending, end_pending, has_ended, has_pending, kept_truth, pending_of,
+)
 
 
 # ---------------------------------------------------------------------------------------------- touches
@@ -194,11 +196,14 @@ cdef int take_truth(Floor floor, Shipment* shipment, const Digest* truth, int64_
     cdef int64_t since = as_of
     cdef bint known = shipment.true_now and is_same(truth, &shipment.true_data)
     cdef Bytes* data
-    if known and (shipment.told_ready or has_pending(shipment) or as_of < shipment.unready_at):
+    if known and (shipment.told_ready or as_of < shipment.unready_at or (has_pending(shipment) and not late)):
         return 0
     data = kept_truth(floor)
     if late or known:
         since = start_of_truth(floor, shipment, truth, as_of)
+    if known and has_pending(shipment) and begins_by(shipment, since):
+        floor.store.free(data)
+        return 0
     shipment.true_now = True
     shipment.true_data = truth[0]
     if as_of < shipment.unready_at <= since + floor.rules.ready_hold or since + floor.rules.ready_hold >= shipment.cancel_t:

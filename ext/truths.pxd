@@ -11,6 +11,7 @@ cdef Pending* pending_of(Floor floor, Shipment* shipment, int64_t since) except 
 cdef int drop_between(Shipment* shipment, int64_t since, int64_t as_of) noexcept
 cdef int drop_pending(Shipment* shipment, int i) noexcept
 cdef Bytes* kept_truth(Floor floor) except NULL
+cdef bint begins_by(const Shipment* shipment, int64_t since) noexcept
 cdef bint has_pending(const Shipment* shipment) noexcept
 cdef bint has_ended(const Shipment* shipment, int64_t since) noexcept
 cdef int end_pending(Floor floor, Shipment* shipment, int64_t t) except -1

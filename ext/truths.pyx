@@ -1,9 +1,10 @@
 # cython: boundscheck=False, wraparound=False, cdivision=True
 """Truths that wait for their hold: see truths.pxd."""
 
-from libc.stdint cimport int32_t
+from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memmove
 
+from ext.batch cimport ABSENT
 from ext.gaps cimport hold_of_shipment
 from ext.state cimport B_PENDING, PendingList
 from ext.store cimport B_BYTES
@@ -51,6 +52,15 @@ cdef bint has_ended(const Shipment* shipment, int64_t since) noexcept:
         if shipment.pending.items[i].t > since:
             return True
     return not shipment.true_now
+
+
+cdef bint begins_by(const Shipment* shipment, int64_t since) noexcept:
+    """Whether the last of the truths that wait began no later: a late fact has not shown that it had begun before (R60)."""
+    cdef int64_t last = ABSENT
+    cdef int i
+    for i in range(shipment.pending.count):
+        last = max(last, shipment.pending.items[i].t)
+    return last <= since
 
 
 cdef bint has_pending(const Shipment* shipment) noexcept:

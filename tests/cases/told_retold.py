@@ -4,7 +4,7 @@ another unit's, a task's, a next use's."""
 from __future__ import annotations
 
 from tests.cases.told_shipping import part
-from tests.cases.writing import STATION, Case, at
+from tests.cases.writing import STATION, WMS, Case, at
 
 OTHER = "dc1/pick/PTL-02"
 
@@ -141,3 +141,18 @@ def R43_a_wrong_piece_is_put_back_before_it_is_told_of() -> Case:
     for key, sku in (("L-1#1", "Y"), ("L-2#1", "Z")):
         case.expect("carton.closed", key, contents=[{"order": "O-1", "line": 1, "sku": sku, "qty": 1}])
     return case.expect("pick.reversed", f"T-1/{STATION}/0/1/0", sku="Y", qty=1)
+
+
+def R50_one_task_of_two_asks_for_another_sku() -> Case:
+    """R50, R31, R3: T-2, which was heard of first, was closed short with the carton, and asks for B since 26.
+    What T-1 picked is of the line's own SKU all the same: the carton is ready again with its label."""
+    case = Case().tell(WMS, "pick.task", 0, rev=1, task="T-2", order="O-1", line=1, sku="A", qty=1, lu="L-1")
+    case.task(1).order(2).shipment(2).pick(5, lu="L-1").close(14)
+    case.device("label.verified", 20, lu="L-1", result="NOREAD").tell(
+        WMS, "pick.task", 26, rev=2, task="T-2", order="O-1", line=1, sku="B", qty=1, lu="L-1"
+    )
+    case.device("label.verified", 27.5, lu="L-1", result="OK").device("telemetry", 60)
+    case.rules = {"short_on_close": True}
+    case.confirmed(1, 5).packed(1, "L-1#1").shorted(1, 14, "T-2", sku="B").ready(1, 27.5, short=1)
+    case.expect("shipment.unready", "S-1", t=20, cause="label.verified")
+    return case.cleared("PKG_LABEL_NOREAD", "carton/L-1#1", t=27.5)

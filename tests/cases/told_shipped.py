@@ -4,7 +4,7 @@ first (R3)."""
 from __future__ import annotations
 
 from tests.cases.told_shipping import DOCK, load, manifested, part
-from tests.cases.writing import STATION, Case
+from tests.cases.writing import STATION, Case, at
 
 TMS = "dc1/tms/main"
 
@@ -80,3 +80,15 @@ def R40_the_use_of_before_the_manifest_is_heard_of_last() -> Case:
     case.close(24).device("telemetry", 60, src=STATION).confirmed(1, 20).confirmed(1, 20.9, "T-2")
     case.packed(1, "L-1#2", line=2).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1", t=20.3)
     return case.expect("shipment.ready", "S-2", t=24, cartons=["L-1#2"])
+
+
+def R29_a_reversal_out_of_a_voided_carton_that_overtakes_the_manifest() -> Case:
+    """R29, R3: C-1, with a piece of a line that S-1 does not plan, was voided; the piece is put back after
+    the manifest of S-1, of 30, which is heard of later."""
+    case = Case().order(1, 1).task(1).plan(contents=part(1, 2)).pick(5, lu="L-1").close(10)
+    case.device("carton.void", 20, lu="L-1").put_back(31)
+    case.tell(TMS, "manifest.result", 30, 31.5, rev=1, shipment="S-1", manifest_no="M-1")
+    case.device("telemetry", 60, src=STATION).confirmed(1, 5).packed(1, t_close=at(10))
+    case.expect("carton.voided", "C-1", t=20).expect("pick.reversed", f"T-1/{STATION}/0/2/0", t=31, qty=1)
+    case.expect("inventory.discrepancy", "/A//T-1", t=31, kind="POST_SHIP", expected=1, actual=0)
+    return manifested(case, 30, manifest_no="M-1")

@@ -6,7 +6,7 @@ from typing import Any
 
 from tests.cases.told_shipping import leaves, load, manifested, part, two_cartons
 from tests.cases.told_time import with_slow_sources
-from tests.cases.writing import SORTER, Case
+from tests.cases.writing import SORTER, STATION, Case
 
 MANUAL = "dc1/sorter/MAN-1"
 
@@ -352,3 +352,14 @@ def R54_the_word_comes_when_the_sorter_of_a_divert_by_track_is_silent() -> Case:
     case.sources[SORTER] = {"idle_source_ms": 5_000}
     case.wms("manifest.result", 49, shipment="S-1", manifest_no="M-1", tracking=[])
     return manifested(case.device("telemetry", 90), 49, "C-1", manifest_no="M-1")
+
+
+def R60_identified_right_after_its_loading() -> Case:
+    """R60, R51: C-1 lay in its lane since the divert of 18, as is known by 30.3. That it was loaded at 30 had made the
+    shipment ready first, which was not told yet."""
+    case = Case().shipped(2, stage_required=True, lanes=["LN-1"]).pick(5, 2, lu="L-1").close(10)
+    case.device("divert.confirmed", 18, src=SORTER, track="7", dest="LN-1")
+    load(case, 30).device("ident.assigned", 30.3, src=SORTER, track="7", lu="L-1")
+    leaves(case, 33).device("telemetry", 60, src=STATION)
+    case.confirmed(2, 5).packed(2).ready(2, 18).times("SHP_LOAD_BEFORE_READY", 1, "exception.cleared")
+    return manifested(case, 33, "C-1", trailer="TR-1")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from tests.cases.writing import SCALE, STATION, WMS, Case
+from tests.cases.writing import SCALE, STATION, WMS, Case, at
+from tests.oracle.ids import dev_id
 from tests.through_core import feed
 
 LABELLER, DOCK = "dc1/pack/LAB-01", "dc1/dock/GUN-9"
@@ -101,3 +102,86 @@ def test_R27a_the_later_of_press_and_word_has_decided() -> None:
         press_last = told(pressed_and_asked_anew(press_t, 20.8, 20.7), "pick.confirmed")[-1]
         assert said(word_last) == said(press_last)
         assert word_last["causationid"].startswith(cause)
+
+
+def named(bind_rx: float, plan_rx: float) -> Case:
+    """A piece that was told at 10; its unit is called C-1 by a plan of 12, and bound to it at 12.2."""
+    case = Case().order(1).task(1).pick(10, lu="L-1").plan("C-1", "L-1", t=12, rx=plan_rx)
+    return case.wms("lu.bind", 12.2, bind_rx, lu="L-1", carton="C-1").device("telemetry", 60, src=STATION)
+
+
+def test_R31_a_carton_that_is_named_later_has_not_decided_the_pick() -> None:
+    """Whichever of the two names was heard of first: the piece has."""
+    first = told(named(bind_rx=12.3, plan_rx=12.1), "pick.confirmed")[-1]
+    second = told(named(bind_rx=12.3, plan_rx=12.4), "pick.confirmed")[-1]
+    assert first["data"]["carton"] == "C-1"
+    assert said(first) == said(second)
+    assert first["causationid"].startswith(STATION)
+
+
+def waited(late_rx: float) -> Case:
+    """A press of the line of 20 waits until the watermark has passed it; a piece of 21 is put back at 21.5."""
+    case = Case().order(4).task(2, deadline=at(15)).pick(20, order="O-1", line=1)
+    case.pick(21).put_back(21.5, rx=late_rx)
+    return case.device("telemetry", 60, src=STATION)
+
+
+def test_R20_a_press_that_waited_for_the_watermark_is_not_what_came_last() -> None:
+    """The reversal has decided, whether it came before the watermark had passed the press or after that."""
+    for type_ in ("pick.confirmed", "pick.short"):
+        in_order, late = (told(waited(rx), type_)[-1] for rx in (21.5, 23.4))
+        assert in_order["data"]["t_close"] == at(21.5)
+        assert said(in_order) == said(late)
+
+
+def cut_off(order_rx: float) -> Case:
+    """The wave's cutoff of 6 had come when order and task were told."""
+    case = Case().wms("wave.released", 0, wave="W-1", orders=["O-1"], cutoff=at(6)).device("telemetry", 1)
+    case.order(1, t=20, rx=order_rx).task(1, t=20.4, rx=20.5).device("telemetry", 60, src=STATION)
+    case.rules = {"short_at_cutoff": True}
+    return case
+
+
+def test_R21_the_wave_has_set_the_cutoff() -> None:
+    """`causationid` is of the context that set it, whichever record let it be told."""
+    for order_rx in (20.1, 20.6):
+        case = cut_off(order_rx)
+        records = sorted(case.records, key=lambda record: record["t_rx"])
+        events = feed(records, rules=case.rules).events
+        short = [event for event in events if event["type"] == "io.sortline.pick.short.v1"][-1]
+        wave = next(record for record in records if record["kind"] == "wave.released")
+        assert short["causationid"] == dev_id(wave)
+
+
+def counted(word_rx: float, slow: bool) -> Case:
+    """A count of 10, and the expectation that it is held against, told at 12.5. `slow`: the watermark lags."""
+    case = Case().device("count.reported", 10, loc="A-1", sku="A", qty=3)
+    if slow:
+        case.device("weigh", 10.4, 11, SCALE, lu="Z-1", weight_g=1)
+    case.device("telemetry", 12.4)
+    case.wms("stock.expectation", 12.5, word_rx, loc="A-1", sku="A", qty=8, as_of=at(5))
+    return case.device("telemetry", 60)
+
+
+def test_R71_a_count_has_decided_what_an_expectation_says_within_the_disorder() -> None:
+    """Also where the watermark has passed the count by then."""
+    in_time = told(counted(12.55, slow=True), "inventory.discrepancy")[-1]
+    after = told(counted(12.55, slow=False), "inventory.discrepancy")[-1]
+    assert in_time["data"]["actual"] == 3
+    assert said(in_time) == said(after)
+
+
+def found_after_all(found_rx: float) -> Case:
+    """A count of 10 that differs; a short of 20, and the piece is found at 20.5."""
+    case = Case().order(2).task(2, loc="A-1").wms("stock.expectation", 0, loc="A-1", sku="A", qty=8, as_of=at(0))
+    case.device("count.reported", 10, loc="A-1", sku="A", qty=3).device("telemetry", 15)
+    case.pick(16, loc="A-1").short(20).pick(20.5, rx=found_rx, loc="A-1")
+    case.device("telemetry", 22.2, src=STATION).device("telemetry", 22.2)
+    return case.device("telemetry", 60, src=STATION).device("telemetry", 60.1)
+
+
+def test_R71_a_count_that_stands_again_names_itself() -> None:
+    """Whether the short was told before the piece was heard of or not."""
+    in_order, late = (told(found_after_all(rx), "inventory.discrepancy") for rx in (20.6, 22.3))
+    assert in_order[-1]["data"]["kind"] == "COUNT_DIFF"
+    assert said(in_order[-1]) == said(late[-1])
