@@ -67,6 +67,7 @@ class VariablesRecord:
         self._good_us: int | None = None  # the last good notification of the trigger
         self._made_us: int | None = None  # the source time of the last record's trigger
         self._state: dict[str, Reading] = {}
+        self.heard: dict[str, Reading] = {}  # what was told last of each node
         self._fresh = True
         self._bad = False
         self._event_us: int | None = None  # the source time of the last event, whether its record could be made
@@ -88,12 +89,19 @@ class VariablesRecord:
         self._seen = self._done
         self.pending = None
         self._state.clear()
+        self.heard.clear()
         if self._good_us is None:
             self._good_us = t_rx
 
     def lost(self, t_rx: int, harvest: Harvest) -> None:
         """Notifications of the whole subscription are missing."""
         self._gap(t_rx, t_rx, harvest)
+
+    def silenced(self, t_rx: int, harvest: Harvest) -> None:
+        """The server tells nothing of the trigger any more; it is monitored anew."""
+        if not self._bad:
+            self._gap(t_rx, t_rx, harvest)
+        self._bad = True  # what comes next is its state
 
     def notified(self, notes: list[Note], t_rx: int, harvest: Harvest) -> Reading | None:
         """Takes the notifications of one publish response. Returns the trigger's value to read the other nodes for.
@@ -106,6 +114,7 @@ class VariablesRecord:
         trigger = self.settings.trigger
         monitors, is_first = self._monitors and not self._apart, self._fresh
         newest = _newest(notes) if monitors else {}
+        self.heard.update(notes)
         for name, reading in self._in_order(notes):
             if monitors and name != trigger and not is_first and self._is_too_late(name, reading):
                 monitors, self._apart = False, True
