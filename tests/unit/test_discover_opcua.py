@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import socket
+from typing import Any
 
+import pytest
 from asyncua import ua
 
 from ext.opcua_values import Reading
 from protocols.discovery import Seen, how_to_connect
 from protocols.opcua.discover import CONNECTION, NODES_MAX, Variable, Watched, _report, draft
+from protocols.opcua.event_discovery import EventsHeard, EventType
 from protocols.opcua.failures import describe
 
 
@@ -55,3 +59,30 @@ def test_of_many_variables_below_one_object_those_that_changed_are_drafted() -> 
     assert f'trigger = "{name}" # the variable that says that something happened' in lines
     assert any(line.startswith(f'# record.seq = {{ path = "{name}"') for line in lines)
     assert lines[-1] == f"# {2 * NODES_MAX} more stand beside them"
+
+
+@pytest.mark.parametrize(("kind", "structured"), [("i=12", False), ("i=22", True), ("ns=3;i=3018", True)])
+def test_where_an_event_has_structures_the_draft_asks_for_their_definitions(kind: str, structured: bool) -> None:
+    """As scan results of AutoID are: without, nothing of the draft could be read."""
+
+    class Server:
+        async def read_attribute(self, nodes: list[ua.NodeId], attribute: int) -> list[Reading]:
+            return [Reading("ScanEventType" if attribute == ua.AttributeIds.BrowseName else kind) for _ in nodes]
+
+        async def browse(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
+            return [
+                ua.ReferenceDescription(
+                    NodeId=ua.ExpandedNodeId(7, 2),
+                    BrowseName=ua.QualifiedName("ScanResult", 2),
+                    NodeClass=ua.NodeClass.Variable,
+                )
+            ]
+
+    server: Any = Server()
+    heard = EventsHeard(types={"ns=2;i=5": (3, ("SCN", ""))})
+    types = asyncio.run(heard.described(server))
+    assert types == [
+        EventType(ua.NodeId(5, 2), "ScanEventType", [(2, "ScanResult")], 3, ("SCN", ""), structured),
+    ]
+    asked = draft("opcua", {"url": "opc.tcp://h:1"}, ["", "", "urn:a"], [], types).splitlines()
+    assert any(line.startswith("structures = true") for line in asked) == structured
