@@ -20,6 +20,7 @@ from protocols.opcua.connection import Connection
 from protocols.opcua.doubts import GONE, Doubt
 from protocols.opcua.entries import Entry, EventsEntry, VariablesEntry
 from protocols.opcua.events import BASE_EVENT_TYPE, event_filter
+from protocols.opcua.failures import advised
 from protocols.opcua.names import NameFault, NodeName, Path, Step, namespace_index
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.type_definitions import local
@@ -251,7 +252,7 @@ class Binding:
         for (place, item), result in zip(items, results, strict=True):
             if not result.StatusCode.is_good():
                 place.id = None  # it may have been another node's once
-                self._name(place, f"cannot be monitored: {result.StatusCode.name}")
+                self._name(place, f"cannot be monitored: {advised(result.StatusCode.value)}")
                 continue
             place.subscription, place.item = subscription, int(result.MonitoredItemId)
             place.sampling_s = max(0.0, float(result.RevisedSamplingInterval) / 1000)

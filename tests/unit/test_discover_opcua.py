@@ -14,7 +14,7 @@ from ext.opcua_values import Reading
 from protocols.discovery import Seen, how_to_connect
 from protocols.opcua.discover import CONNECTION, NODES_MAX, Variable, Watched, _report, draft
 from protocols.opcua.event_discovery import EventsHeard, EventType
-from protocols.opcua.failures import describe
+from protocols.opcua.failures import advised, describe
 
 
 def test_a_good_value_that_cannot_be_read_is_not_called_bad() -> None:
@@ -43,6 +43,13 @@ def test_a_host_that_nobody_knows_is_said_to_be_unknown() -> None:
     unknown = "Name or service not known"
     assert describe(socket.gaierror(socket.EAI_NONAME, unknown)) == unknown
     assert describe(ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)")) == "Connection refused"
+
+
+def test_what_a_server_has_no_room_for_is_said_with_what_to_do() -> None:
+    told = describe(ua.UaStatusCodeError(ua.StatusCodes.BadTooManyMonitoredItems))
+    assert told == "BadTooManyMonitoredItems (fewer items_per_subscription, if the server limits those of one)"
+    assert advised(ua.StatusCodes.BadTooManySubscriptions).startswith("BadTooManySubscriptions (more items_per_sub")
+    assert advised(ua.StatusCodes.BadOutOfRange) == "BadOutOfRange"
 
 
 def test_of_many_variables_below_one_object_those_that_changed_are_drafted() -> None:
