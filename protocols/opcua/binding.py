@@ -74,7 +74,8 @@ class Place:
         if self.subscription is None or isinstance(self.entry, EventsEntry) or not read.sound:
             return None
         heard = self.entry.record.heard.get(self.node)
-        return self.doubt.dead(heard, read, now, self.subscription.silence_s + self.sampling_s)
+        of = self.subscription
+        return self.doubt.dead(heard, read, now, of.heard_at, of.silence_s + self.sampling_s)
 
     @property
     def is_only_sign(self) -> bool:
@@ -155,11 +156,17 @@ class Binding:
                 await self._monitor_all(subscription)
             await self._probe()
 
-    async def look(self) -> list[tuple[int, str]]:
-        """Reads every variable to see what became of it. Returns (entry, node) of those that were monitored and that
-        the server tells nothing of any more: `bind` monitors them anew. Raises LinkLost only."""
+    async def look(self) -> list[int]:
+        """Reads every variable to see what became of it. Returns the entries of those that were monitored and that the
+        server tells nothing of any more: `bind` monitors all of such an entry anew, for what was known of some of its
+        nodes does not go with what is told of the others now. Raises LinkLost only."""
         async with self._one_at_a_time:
-            return [(place.owner, place.node) for place in await self._probe()]
+            owners = list(dict.fromkeys(place.owner for place in await self._probe()))
+            for place in self._places:
+                if place.owner in owners and place.subscription is not None:
+                    self._drop(place)
+                    self._bad.setdefault(place, "monitored anew")
+            return owners
 
     async def read(self, owner: int, entry: VariablesEntry) -> list[Reading]:
         """The nodes of `entry.record.read`, in one Read call if the server takes so many; the missing ones are bad."""

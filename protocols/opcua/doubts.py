@@ -25,8 +25,9 @@ class Doubt:
         """It is monitored anew."""
         self._since = None
 
-    def dead(self, heard: Reading | None, read: Reading, now: float, quiet_s: float) -> str | None:
-        """Why it is: it was told last what `heard` is, reads as `read` (good), and nothing came for `quiet_s`."""
+    def dead(self, heard: Reading | None, read: Reading, now: float, sign_at: float, quiet_s: float) -> str | None:
+        """Why it is: it was told last what `heard` is, reads as `read` (good), and nothing came for `quiet_s`, though
+        its subscription was heard, last at `sign_at`."""
         if heard is not None and heard.status in GONE:
             return "its node was away"
         if heard is not None and _same(heard.value, read.value):
@@ -35,7 +36,7 @@ class Doubt:
         if self._since is None or self._heard is not heard:
             self._heard, self._since = heard, now
             return None
-        if now - self._since < quiet_s * self._patience:
+        if sign_at - self._since < quiet_s * self._patience:
             return None
         self._patience *= 2  # if it comes again, it is a server that is slow to tell, or does not tell of all
         return "its value has changed, and the server did not tell"

@@ -106,12 +106,12 @@ class Flow:
                 await self._binding.bind(self._publishing.subscriptions)
                 self._tell(self._binding.amiss)
 
-    async def _silenced(self, nodes: Sequence[tuple[int, str]]) -> None:
+    async def _silenced(self, owners: Sequence[int]) -> None:
         """What the server tells nothing of any more may have moved unseen."""
         harvests = []
-        for owner, node in nodes:
+        for owner in owners:
             entry = self._binding.entries[owner]
-            if isinstance(entry, VariablesEntry) and node == entry.record.settings.trigger:
+            if isinstance(entry, VariablesEntry):
                 harvests.append(Harvest(entry.name))
                 entry.record.silenced(self._clock(), harvests[-1])
         await self._deliver(harvests, None)

@@ -98,10 +98,13 @@ class VariablesRecord:
         self._gap(t_rx, t_rx, harvest)
 
     def silenced(self, t_rx: int, harvest: Harvest) -> None:
-        """The server tells nothing of the trigger any more; it is monitored anew."""
+        """The server tells nothing of some nodes any more; all that are monitored are monitored anew."""
         if not self._bad:
             self._gap(t_rx, t_rx, harvest)
-        self._bad = True  # what comes next is its state
+        self.heard.clear()
+        if len(self.monitored) > 1:
+            self.connected(t_rx)
+        self._bad = True  # what comes next is the trigger's state
 
     def notified(self, notes: list[Note], t_rx: int, harvest: Harvest) -> Reading | None:
         """Takes the notifications of one publish response. Returns the trigger's value to read the other nodes for.

@@ -58,25 +58,31 @@ def test_nodes_that_were_taken_away_and_added_anew_are_monitored_anew(collect: s
 
 def test_a_value_that_has_changed_and_was_not_told_of_is_doubted_and_then_its_item_is_dead() -> None:
     doubt, heard, read = Doubt(), Reading(1), Reading(2)
-    assert doubt.dead(heard, read, 0.0, 10) is None
-    assert doubt.dead(heard, read, 9.0, 10) is None
-    assert doubt.dead(heard, read, 10.0, 10) == "its value has changed, and the server did not tell"
+    assert doubt.dead(heard, read, 0.0, 0.0, 10) is None
+    assert doubt.dead(heard, read, 9.0, 9.0, 10) is None
+    assert doubt.dead(heard, read, 10.0, 10.0, 10) == "its value has changed, and the server did not tell"
+
+
+def test_an_item_whose_subscription_is_silent_is_not_what_is_dead() -> None:
+    doubt, heard, read = Doubt(), Reading(1), Reading(2)
+    assert doubt.dead(heard, read, 0.0, 0.0, 10) is None
+    assert doubt.dead(heard, read, 60.0, 9.0, 10) is None
 
 
 def test_what_is_told_meanwhile_ends_a_doubt() -> None:
     doubt, heard, read = Doubt(), Reading(1), Reading(2)
-    assert doubt.dead(heard, read, 0.0, 10) is None
-    assert doubt.dead(Reading(1), read, 10.0, 10) is None, "it was something else for a moment"
-    assert doubt.dead(Reading(2), read, 11.0, 10) is None
-    assert doubt.dead(heard, read, 12.0, 10) is None
-    assert doubt.dead(Reading(float("nan")), Reading(float("nan")), 40.0, 10) is None
+    assert doubt.dead(heard, read, 0.0, 0.0, 10) is None
+    assert doubt.dead(Reading(1), read, 10.0, 10.0, 10) is None, "it was something else for a moment"
+    assert doubt.dead(Reading(2), read, 11.0, 11.0, 10) is None
+    assert doubt.dead(heard, read, 12.0, 12.0, 10) is None
+    assert doubt.dead(Reading(float("nan")), Reading(float("nan")), 40.0, 40.0, 10) is None
 
 
 def test_a_server_that_is_slow_to_tell_is_doubted_less_each_time() -> None:
     doubt, heard, read = Doubt(), None, Reading(2)
     deaths = []
     for second in range(0, 100, 10):
-        if doubt.dead(heard, read, float(second), 10) is not None:
+        if doubt.dead(heard, read, float(second), float(second), 10) is not None:
             deaths.append(second)
             doubt.began()
     assert deaths == [10, 40, 90]
@@ -84,4 +90,4 @@ def test_a_server_that_is_slow_to_tell_is_doubted_less_each_time() -> None:
 
 def test_a_node_that_was_told_to_be_away_and_is_there_again_is_not_told_of_by_its_item() -> None:
     away = Reading(None, status=ua.StatusCodes.BadNodeIdUnknown)
-    assert Doubt().dead(away, Reading(1), 0.0, 10) == "its node was away"
+    assert Doubt().dead(away, Reading(1), 0.0, 0.0, 10) == "its node was away"

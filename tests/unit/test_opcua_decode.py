@@ -279,6 +279,17 @@ def test_monitored_values_are_put_together_by_source_time_in_whatever_order_they
     assert [(line["seq"], line["lu"]) for line in made] == [(n, f"T-{n}") for n in range(1, 7)]
 
 
+def test_what_was_known_before_an_item_fell_silent_is_put_together_with_nothing_after_it() -> None:
+    """The trigger may be told of before the others: before, it took the values of an event of long ago."""
+    record, harvest = variables(Counter(), collect="monitor"), Harvest("variables.x")
+    record.notified([("n", at(1, 1)), ("lu", at("T-1", 1))], T_RX, harvest)
+    record.silenced(T_RX, harvest)
+    record.notified([("n", at(7, 7))], T_RX, harvest)
+    record.notified([("lu", at("T-8", 8)), ("n", at(8, 8))], T_RX, harvest)
+    told = [line.get("lu") for line in map(json.loads, harvest.lines)]
+    assert [lu for lu in told if lu] == ["T-8"]
+
+
 def test_a_clock_that_is_set_back_puts_no_record_together_wrongly() -> None:
     """Before, what came in one cycle with the step was sorted by time: another epoch, and values of another event."""
     record = variables(Counter(), collect="monitor")
@@ -292,7 +303,6 @@ def test_a_clock_that_is_set_back_puts_no_record_together_wrongly() -> None:
 
     assert told(("n", at(1, 10)), ("lu", at("T-1", 10))) == (None, [])
     assert told(("lu", at("T-2", 11)), ("n", at(2, 11))) == (None, [("carton.open", 2, "T-2")])
-    # between two cycles: times go on from there
     assert told(("n", at(3, 4)), ("lu", at("T-3", 3))) == (None, [("carton.open", 3, "T-3")])
     # inside an event, and between two
     assert told(("lu", at("T-4", 5)), ("n", at(4, 2))) == (4, [])
