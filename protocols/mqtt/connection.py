@@ -448,8 +448,8 @@ def subscriptions(settings: Settings) -> Sequence[codec.Subscription]:
     ]
     if settings.sparkplug is not None:
         filters = [f"spBv1.0/{group}/#" for group in settings.sparkplug.groups]
-        if settings.sparkplug.host_id is not None:
-            filters.append(f"spBv1.0/STATE/{settings.sparkplug.host_id}")
+        if settings.sparkplug.state_topic is not None:
+            filters.append(settings.sparkplug.state_topic)
         # a death is the will of a node, which comes under QoS 1
         found += [codec.Subscription(each, qos_max, codec.RETAINED_NEVER) for each in filters]
     return found

@@ -88,7 +88,7 @@ class Decoder:
         if length > self._bytes_max:
             # whatever is left of it, it is longer than the limit
             payload = payload.ljust(self._bytes_max + 1, b"\0")
-        if self._host is not None and text.startswith("spBv1.0/"):
+        if self._host is not None and (text.startswith("spBv1.0/") or text == self._host.state_topic):
             if retained and text != self._host.state_topic:
                 # nodes keep nothing at the broker (6.4.2 and on): whoever does speaks of the past
                 return Lines([], [])

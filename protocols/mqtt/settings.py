@@ -227,8 +227,11 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
 
     def _topic_faults(self) -> Iterator[tuple[str, str]]:
         filters = dict(self._filters())
+        taken = [SPARKPLUG] if self.sparkplug is not None else []
+        if self.sparkplug is not None and self.sparkplug.state_topic is not None:
+            taken.append(parse_filter(self.sparkplug.state_topic))
         for index, filter_ in filters.items():
-            if self.sparkplug is not None and overlap(filter_, SPARKPLUG):
+            if any(overlap(filter_, theirs) for theirs in taken):
                 yield f"topics[{index}].filter", "overlaps with sparkplug: the broker may send such a message twice"
         for (one, left), (other, right) in combinations(filters.items(), 2):
             # the same filter twice is one subscription with two meanings

@@ -77,6 +77,7 @@ ANSWERS: dict[str, Layout] = {
     "DeleteSubscriptionsRequest": _STATUSES,
     "SetPublishingModeRequest": _STATUSES,
     "TransferSubscriptionsRequest": (Many((STATUS, Many(UINT32))), NO_DIAGNOSTICS),
+    "DeleteMonitoredItemsRequest": _STATUSES,
     "CreateMonitoredItemsRequest": (Many((STATUS, UINT32, DOUBLE, UINT32, Unasked(OBJECT, b"\0\0\0"))), NO_DIAGNOSTICS),
 }
 """What follows the header of the answer to each request (OPC 10000-4 section 5)."""

@@ -17,8 +17,10 @@ from asyncua import ua
 from ext.opcua_notifications import Items
 from ext.opcua_values import Reading
 from protocols.opcua.connection import Connection
+from protocols.opcua.doubts import GONE, Doubt
 from protocols.opcua.entries import Entry, EventsEntry, VariablesEntry
 from protocols.opcua.events import BASE_EVENT_TYPE, event_filter
+from protocols.opcua.failures import advised
 from protocols.opcua.names import NameFault, NodeName, Path, Step, namespace_index
 from protocols.opcua.subscription import Subscription
 from protocols.opcua.type_definitions import local
@@ -40,7 +42,8 @@ _UNRESOLVED = Reading(None, status=ua.StatusCodes.BadNodeIdUnknown)
 class Place:
     """One node of one entry; `node`: its name in `nodes`, or NOTIFIER. `owner`: the entry's number.
 
-    `id`: its node id on this server, once it is known. `handle`: its client handle, for life.
+    `id`: its node id on this server, once it is known. `handle`: its client handle, for life. `item`: what the
+    subscription calls it, while it is monitored. `sampling_s`: how seldom the server looks at it.
     """
 
     def __init__(self, owner: int, entry: Entry, node: str, handle: int) -> None:
@@ -49,7 +52,14 @@ class Place:
         self.node = node
         self.handle = handle
         self.id: ua.NodeId | None = None
-        self.monitored = False
+        self.subscription: Subscription | None = None
+        self.item = 0
+        self.sampling_s = 0.0
+        self.doubt = Doubt()
+
+    @property
+    def monitored(self) -> bool:
+        return self.subscription is not None
 
     def __str__(self) -> str:
         return f"{self.entry.name}.{self.node}"
@@ -58,6 +68,14 @@ class Place:
     def wanted(self) -> bool:
         """Whether it is to be monitored, not only read."""
         return isinstance(self.entry, EventsEntry) or self.node in self.entry.record.monitored
+
+    def silent(self, read: Reading, now: float) -> str | None:
+        """Why nothing more is to be expected of its item, if so; `read`: what its node reads as."""
+        if self.subscription is None or isinstance(self.entry, EventsEntry) or not read.sound:
+            return None
+        heard = self.entry.record.heard.get(self.node)
+        of = self.subscription
+        return self.doubt.dead(heard, read, now, of.heard_at, of.silence_s + self.sampling_s)
 
     @property
     def is_only_sign(self) -> bool:
@@ -82,6 +100,7 @@ class Binding:
         ]
         self._by_name = {(place.owner, place.node): place for place in self._places}
         self._bad: dict[Place, str] = {}
+        self._dead: list[tuple[Subscription, int]] = []  # items that are not ended yet
         self._one_at_a_time = asyncio.Lock()
         self._subtypes: dict[ua.NodeId, list[tuple[ua.QualifiedName, ua.NodeId]]] = {}
 
@@ -120,7 +139,7 @@ class Binding:
         """The subscription of these entries is gone: nothing of them is monitored."""
         for place in self._places:
             if place.owner in owners:
-                place.monitored = False
+                place.subscription = None
 
     def monitored_events(self, owners: Sequence[int]) -> list[EventsEntry]:
         """Of these entries those of events that are monitored."""
@@ -130,11 +149,24 @@ class Binding:
     async def bind(self, subscriptions: Sequence[Subscription]) -> None:
         """Resolves and monitors what is not yet. Raises LinkLost only."""
         async with self._one_at_a_time:  # or an item would be monitored twice
+            await self._end_dead()
             self._subtypes.clear()
             await self._resolve()
             for subscription in subscriptions:
                 await self._monitor_all(subscription)
             await self._probe()
+
+    async def look(self) -> list[int]:
+        """Reads every variable to see what became of it. Returns the entries of those that were monitored and that the
+        server tells nothing of any more: `bind` monitors all of such an entry anew, for what was known of some of its
+        nodes does not go with what is told of the others now. Raises LinkLost only."""
+        async with self._one_at_a_time:
+            owners = list(dict.fromkeys(place.owner for place in await self._probe()))
+            for place in self._places:
+                if place.owner in owners and place.subscription is not None:
+                    self._drop(place)
+                    self._bad.setdefault(place, "monitored anew")
+            return owners
 
     async def read(self, owner: int, entry: VariablesEntry) -> list[Reading]:
         """The nodes of `entry.record.read`, in one Read call if the server takes so many; the missing ones are bad."""
@@ -227,10 +259,13 @@ class Binding:
         for (place, item), result in zip(items, results, strict=True):
             if not result.StatusCode.is_good():
                 place.id = None  # it may have been another node's once
-                self._name(place, f"cannot be monitored: {result.StatusCode.name}")
+                self._name(place, f"cannot be monitored: {advised(result.StatusCode.value)}")
                 continue
-            place.monitored = True
-            self._heal(place)
+            place.subscription, place.item = subscription, int(result.MonitoredItemId)
+            place.sampling_s = max(0.0, float(result.RevisedSamplingInterval) / 1000)
+            place.doubt.began()
+            if isinstance(place.entry, EventsEntry):
+                self._heal(place)  # of a variable a Read has to show it
             asked = item.RequestedParameters
             got = (float(result.RevisedSamplingInterval), int(result.RevisedQueueSize))
             if got[0] > 0 and place.is_only_sign:
@@ -242,8 +277,11 @@ class Binding:
                 wanted = (asked.SamplingInterval, asked.QueueSize)
                 revised["samples every {:g} ms and queues {} (asked: {:g} ms, {})".format(*got, *wanted)] += 1
 
-    async def _probe(self) -> None:
-        """Reads every variable once, so that a bad one is named before an event needs it."""
+    async def _probe(self) -> list[Place]:
+        """Reads every variable once, so that a bad one is named before an event needs it. Returns those whose item is
+        dead."""
+        dead = []
+        now = asyncio.get_running_loop().time()
         places = [
             (place, place.id)
             for place in self._places
@@ -252,10 +290,27 @@ class Binding:
         for some in _slices(places, self._connection.limits.read):
             values = await self._connection.read([node for _, node in some])
             for (place, _), value in zip(some, values, strict=True):
-                if value.bad:
-                    self._name(place, value.fault or ua.StatusCode(ua.UInt32(value.status)).name)
+                why = place.silent(value, now)
+                if why is not None or value.status in GONE:
+                    dead += [place] if place.monitored else []
+                    self._drop(place)
+                if why is not None or value.bad:
+                    self._name(place, why or value.fault or ua.StatusCode(ua.UInt32(value.status)).name)
                 elif place.monitored or not place.wanted:
                     self._heal(place)
+        return dead
+
+    def _drop(self, place: Place) -> None:
+        """Its node is another one now, or is to be monitored anew."""
+        if place.subscription is not None:
+            self._dead.append((place.subscription, place.item))
+        place.id = place.subscription = None
+
+    async def _end_dead(self) -> None:
+        while self._dead:
+            subscription, item = self._dead[-1]
+            await self._connection.unmonitor(subscription.number, [item])
+            self._dead.pop()
 
     async def _filter(self, entry: EventsEntry) -> ua.EventFilter:
         event_type = await self._event_type(entry.event_type)

@@ -37,6 +37,7 @@ from protocols.opcua.failures import (
     from_library,
     refuses_policy,
 )
+from protocols.opcua.requests import acknowledgements_of, reading_of
 from protocols.opcua.security import (
     MODES,
     POLICIES,
@@ -174,7 +175,7 @@ class Connection:
 
     async def _read(self, nodes: Sequence[ua.NodeId], attribute: int) -> list[Reading]:
         with from_library():
-            body = await self._session.read_body(_reading_of(nodes, attribute))
+            body = await self._session.read_body(reading_of(nodes, attribute))
             status, readings = read_values(body, self._structures.of_answer())
             ua.StatusCode(ua.UInt32(status)).check()
         if len(readings) != len(nodes):
@@ -185,7 +186,7 @@ class Connection:
         """When the server has answered, by its own clock: each answer says so (OPC 10000-4 section 7.33), to the tick,
         while many servers renew the variable CurrentTime once a second. None: it does not say."""
         with from_library():
-            body = await self._session.read_body(_reading_of([SERVER_STATE], ua.AttributeIds.Value))
+            body = await self._session.read_body(reading_of([SERVER_STATE], ua.AttributeIds.Value))
             answered_at = struct_from_binary(ua.ResponseHeader, Buffer(body[_TYPE_BYTES:])).Timestamp
         since = answered_at.replace(tzinfo=datetime.UTC) - _EPOCH
         return since // datetime.timedelta(microseconds=1) if since.days > 0 else None
@@ -329,18 +330,22 @@ class Connection:
             raise LinkLost("the server answered CreateMonitoredItems with another number of results")
         return results
 
+    async def unmonitor(self, subscription_id: int, items: Sequence[int]) -> None:
+        """Ends monitored items; those that are gone already are none of our business. Raises LinkLost."""
+        parameters = ua.DeleteMonitoredItemsParameters()
+        parameters.SubscriptionId = ua.UInt32(subscription_id)
+        parameters.MonitoredItemIds = [ua.UInt32(item) for item in items]
+        with from_library(), contextlib.suppress(ua.UaStatusCodeError):
+            await self._session.delete_monitored_items(parameters)
+
     async def publish(self, acknowledged: Sequence[tuple[int, int]]) -> Publish:
         """Waits for the next publish response. `acknowledged`: (subscription, message) that the server may forget.
 
         Raises LinkLost, SubscriptionsGone, Throttled, Unreadable.
         """
-        acknowledgements = [
-            ua.SubscriptionAcknowledgement(SubscriptionId=ua.UInt32(subscription), SequenceNumber=ua.UInt32(number))
-            for subscription, number in acknowledged
-        ]
         with from_library():
             try:
-                body = await self._session.publish_body(acknowledgements)
+                body = await self._session.publish_body(acknowledgements_of(acknowledged))
                 publish = read_publish(body, self._structures.of_answer())
                 ua.StatusCode(ua.UInt32(publish.result)).check()
             except (ua.uaerrors.BadTooManyPublishRequests, ua.uaerrors.BadTimeout) as error:
@@ -485,14 +490,6 @@ class Connection:
 
     def _heartbeat_s(self) -> float:
         return float(self._client.session_timeout) / HEARTBEATS_PER_SESSION / 1000
-
-
-def _reading_of(nodes: Sequence[ua.NodeId], attribute: int) -> ua.ReadParameters:
-    parameters = ua.ReadParameters()
-    parameters.MaxAge = 0
-    parameters.TimestampsToReturn = ua.TimestampsToReturn.Both
-    parameters.NodesToRead = [ua.ReadValueId(NodeId=node, AttributeId=attribute) for node in nodes]
-    return parameters
 
 
 def _nobody(_: ua.PublishResult) -> None:

@@ -272,6 +272,8 @@ def draft(
     if list(connect.items())[-1] == ("security", {"policy": "None"}):
         lines[-1] += " # for a first look: choose a policy before it is used"
     lines += [f"namespaces = {toml(aliases)}"] if aliases else []
+    if any(each.structured for each in types) and "structures" not in connect:
+        lines.append("structures = true # fields of events have types of the server's own")
     taken: list[str] = []
     for place, group in groups.items():
         if any(one.seen.count for one in group) or len(groups) == 1:

@@ -14,8 +14,10 @@ from protocols.discovery import key, plain_name, sample, table, toml
 from protocols.opcua.connection import Connection
 from protocols.opcua.events import BASE_EVENT_TYPE
 from protocols.opcua.failures import LinkLost, from_library
+from protocols.opcua.type_definitions import local
 
 SERVER = ua.NodeId(2253, 0)
+STRUCTURE = "i=22"  # any of them
 TYPES_MAX = 20
 FIELDS_MAX = 32
 FIELDS = ("EventType", "SourceName", "Message")
@@ -24,13 +26,14 @@ _PLAIN = re.compile(r"\w[\w .-]{0,63}", re.ASCII)  # needs no escape in a path
 
 class EventType(NamedTuple):
     """`name`: the browse name. `fields`: properties of its own, with the namespace of each. `heard`: how often.
-    `last`: source, message."""
+    `last`: source, message. `structured`: a field may be a structure, of a type that the server has to tell."""
 
     node: ua.NodeId
     name: str
     fields: list[tuple[int, str]]
     heard: int
     last: tuple[object, object]
+    structured: bool = False
 
 
 @dataclass(slots=True)
@@ -80,12 +83,15 @@ class EventsHeard:
             except LinkLost:
                 continue  # of a type that has no id nothing can be asked
             (named,) = await connection.read_attribute([node], ua.AttributeIds.BrowseName)
-            fields = [
-                (int(below.BrowseName.NamespaceIndex), str(below.BrowseName.Name))
+            own = [
+                below
                 for below in await connection.browse(node)
                 if below.NodeClass == ua.NodeClass.Variable and below.BrowseName.NamespaceIndex
-            ]
-            found.append(EventType(node, str(named.value), fields[:FIELDS_MAX], count, last))
+            ][:FIELDS_MAX]
+            fields = [(int(each.BrowseName.NamespaceIndex), str(each.BrowseName.Name)) for each in own]
+            kinds = await connection.read_attribute([local(each.NodeId) for each in own], ua.AttributeIds.DataType)
+            structured = any(str(kind.value).startswith("ns=") or kind.value == STRUCTURE for kind in kinds)
+            found.append(EventType(node, str(named.value), fields, count, last, structured))
         return found
 
 

@@ -19,6 +19,9 @@ _HINTS = {
     ua.StatusCodes.BadCertificateUntrusted: "the server does not trust our certificate: add it to its trust list",
     ua.StatusCodes.BadCertificateUriInvalid: "application_uri is not the one in our certificate",
     ua.StatusCodes.BadSecurityPolicyRejected: "the server does not offer this policy",
+    ua.StatusCodes.BadTooManyMonitoredItems: "fewer items_per_subscription, if the server limits those of one",
+    ua.StatusCodes.BadTooManySubscriptions: "more items_per_subscription, or wait for those of clients that are gone",
+    ua.StatusCodes.BadTooManySessions: "the server takes no more: wait for those of clients that are gone",
     ua.StatusCodes.BadTcpEndpointUrlInvalid: "the server does not know this url: is its path another one?",
 }
 
@@ -71,12 +74,17 @@ def named(status: int) -> str:
     return f"{ua.StatusCode(ua.UInt32(status)).name} ({status:#010x})"
 
 
+def advised(status: int) -> str:
+    """A status as the standard calls it, and what to do about it, if that is known."""
+    hint = _HINTS.get(status)
+    name = ua.StatusCode(ua.UInt32(status)).name
+    return f"{name} ({hint})" if hint else name
+
+
 def describe(error: Exception) -> str:
     """What went wrong, in one line, without anything that the server could have put into it."""
     if isinstance(error, ua.UaStatusCodeError):
-        hint = _HINTS.get(error.code)
-        name = ua.StatusCode(ua.UInt32(error.code)).name
-        return f"{name} ({hint})" if hint else name
+        return advised(error.code)
     if isinstance(error, NotOpcUa):
         return str(error)
     if isinstance(error, TimeoutError):

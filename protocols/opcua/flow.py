@@ -99,9 +99,22 @@ class Flow:
     async def _mend(self) -> None:
         while True:
             await asyncio.sleep(self._settings.retry_ms / 1000)
+            if not self._publishing.idle:
+                continue  # what was told is not known yet
+            await self._silenced(await self._binding.look())
             if not self._binding.whole:
                 await self._binding.bind(self._publishing.subscriptions)
                 self._tell(self._binding.amiss)
+
+    async def _silenced(self, owners: Sequence[int]) -> None:
+        """What the server tells nothing of any more may have moved unseen."""
+        harvests = []
+        for owner in owners:
+            entry = self._binding.entries[owner]
+            if isinstance(entry, VariablesEntry):
+                harvests.append(Harvest(entry.name))
+                entry.record.silenced(self._clock(), harvests[-1])
+        await self._deliver(harvests, None)
 
     async def _refresh(self) -> None:
         """Not more often than that: what is told once more fills the server's queue, too."""

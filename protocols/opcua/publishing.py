@@ -81,6 +81,11 @@ class Publishing:
     def subscriptions(self) -> Sequence[Subscription]:
         return list(self._subscriptions.values())
 
+    @property
+    def idle(self) -> bool:
+        """Whether everything that came is taken, and more is asked for."""
+        return self._queue.empty() and self._room.is_set()
+
     def add(self, subscription: Subscription) -> None:
         """Before `pump`, or instead of one that has ended."""
         self._subscriptions[subscription.number] = subscription

@@ -245,7 +245,8 @@ class Settings(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=
       subscriptions if that is more, 32 at most. A server that takes fewer is asked for fewer.
     items_per_subscription: items are shared out among subscriptions of so many; an entry's stay together.
     message_bytes_max: largest message accepted from the server.
-    retry_ms: a node that is missing or refused is tried again this often; the others go on meanwhile.
+    retry_ms: a node that is missing or refused is tried again this often; the others go on meanwhile. All variables are
+      read as often, to find those that the server tells nothing of any more.
     reconnect_min_ms, reconnect_max_ms: bounds of the pause between two attempts to connect, doubled each time, full
       jitter.
     """

@@ -67,6 +67,7 @@ class VariablesRecord:
         self._good_us: int | None = None  # the last good notification of the trigger
         self._made_us: int | None = None  # the source time of the last record's trigger
         self._state: dict[str, Reading] = {}
+        self.heard: dict[str, Reading] = {}  # what was told last of each node
         self._fresh = True
         self._bad = False
         self._event_us: int | None = None  # the source time of the last event, whether its record could be made
@@ -88,12 +89,22 @@ class VariablesRecord:
         self._seen = self._done
         self.pending = None
         self._state.clear()
+        self.heard.clear()
         if self._good_us is None:
             self._good_us = t_rx
 
     def lost(self, t_rx: int, harvest: Harvest) -> None:
         """Notifications of the whole subscription are missing."""
         self._gap(t_rx, t_rx, harvest)
+
+    def silenced(self, t_rx: int, harvest: Harvest) -> None:
+        """The server tells nothing of some nodes any more; all that are monitored are monitored anew."""
+        if not self._bad:
+            self._gap(t_rx, t_rx, harvest)
+        self.heard.clear()
+        if len(self.monitored) > 1:
+            self.connected(t_rx)
+        self._bad = True  # what comes next is the trigger's state
 
     def notified(self, notes: list[Note], t_rx: int, harvest: Harvest) -> Reading | None:
         """Takes the notifications of one publish response. Returns the trigger's value to read the other nodes for.
@@ -104,9 +115,12 @@ class VariablesRecord:
         """
         wanted: Reading | None = None
         trigger = self.settings.trigger
-        monitors, is_first = self._monitors and not self._apart, self._fresh
+        in_time = self._hear(notes)
+        # no time tells which values of this cycle belong together, if the clock was set back in it
+        monitors = self._monitors and not self._apart and (in_time or len(self.settings.nodes) == 1)
+        is_first = self._fresh
         newest = _newest(notes) if monitors else {}
-        for name, reading in self._in_order(notes):
+        for name, reading in self._in_order(notes) if in_time else notes:
             if monitors and name != trigger and not is_first and self._is_too_late(name, reading):
                 monitors, self._apart = False, True
                 harvest.fault(f"{name}: told after the record that it belongs to: from now on the values are read", {})
@@ -137,13 +151,29 @@ class VariablesRecord:
                 wanted = self.pending = reading
         return wanted
 
+    def _hear(self, notes: Sequence[Note]) -> bool:
+        """Keeps what was told last of each node. Returns whether the times of these notifications are of one clock:
+        each node's own are in order, and the clock was set back before all of them or not at all."""
+        told: set[str] = set()
+        ahead, behind = False, False  # of what was told before these
+        for name, reading in notes:
+            before, at_us = self.heard.get(name), reading.source_us
+            if before is not None and before.source_us is not None and at_us is not None:
+                is_behind = at_us < before.source_us
+                behind |= is_behind
+                ahead |= (not is_behind and name not in told) or (is_behind and name in told)
+            told.add(name)
+            self.heard[name] = reading
+        return not (ahead and behind)
+
     def _is_too_late(self, name: str, reading: Reading) -> bool:
         """Whether the last record should have had this value of another node, and did not: some servers tell once more
         what they told before, in a session that is taken up again."""
         if reading.source_us is None or self._made_us is None or reading.source_us > self._made_us:
             return False
         known = self._state.get(name)
-        return known is None or known.source_us != reading.source_us
+        # behind what was told of it before: the clock was set back
+        return known is None or known.source_us is None or known.source_us < reading.source_us
 
     def _moved_on(self, trigger: Reading) -> bool:
         """Whether another node was written after the trigger, so that what the trigger told of is gone."""

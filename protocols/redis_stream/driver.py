@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NoReturn
 
+import msgspec
 from redis.asyncio import Redis
 from redis.exceptions import RedisError, ResponseError
 
@@ -37,6 +38,12 @@ STABLE_S = 10.0
 
 IDLE_MS = 5_000
 """A read waits so long while nothing of ours has to be acknowledged."""
+
+OVERLAP_MS = 3_600_000
+"""By so much the server's clock, which numbers the entries, may be ahead of ours, or an entry have waited for us."""
+
+RECENT_MAX = 20
+"""Of the last lines of a source so many are looked at; those that tell of the link are ours."""
 
 log = logging.getLogger("sortline.redis_stream")
 
@@ -103,19 +110,32 @@ class Driver:
             await nodes.close()
 
     async def _join(self, client: Redis) -> None:
-        """A group that is lost while we run begins with the oldest entry, whatever `begin` says: what is read twice is
-        known (R5), and what is passed over nobody would ever hear of."""
+        """A group that is lost while we run begins with the oldest entry, whatever `begin` says, and one that was lost
+        before our start a while before the last record that we know: what is read twice is known (R5), and what is
+        passed over nobody would ever hear of."""
         settings = self._settings
         begin = "0" if settings.begin == "oldest" or self._had_group else "$"
         try:
             await client.xgroup_create(settings.stream, settings.group, begin, mkstream=True)
             if self._had_group:
                 self._intake.fault(self._name, "the group is lost: the stream is read from its beginning", b"")
+            elif begin == "$" and (last_us := await self._last_us()) is not None:
+                after = f"{max(0, last_us // 1_000 - OVERLAP_MS)}-0"
+                await client.xgroup_setid(settings.stream, settings.group, after)
+                self._intake.fault(self._name, "the group is lost: the stream is read from the last record on", b"")
         except ResponseError as error:
             # the error's code: the group is there already
             if not str(error).startswith("BUSYGROUP "):
                 raise
         self._had_group = True
+
+    async def _last_us(self) -> int | None:
+        """When the last record of this stream came before this start; None: it never did, or that is not known."""
+        src = self._settings.constants.get("src")
+        if not isinstance(src, str):
+            return None  # the payloads alone tell
+        lines = map(msgspec.json.decode, await self._intake.recent(src, RECENT_MAX))
+        return max((line["t_rx"] for line in lines if not line["kind"].startswith("link.")), default=None)
 
     async def _again(self, client: Redis) -> None:
         """What the group holds for us from before, except what the engine has in its hands right now."""

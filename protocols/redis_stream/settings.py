@@ -38,7 +38,9 @@ class Settings(Servers, forbid_unknown_fields=True, frozen=True, kw_only=True):
       the same. Default: `sortline-` and the source's name.
     begin: where a new group begins: with the `"oldest"` entry of the stream (default) or with the `"newest"`. One
       that is lost while we run begins with the oldest: what is written meanwhile is not passed over. One that was lost
-      while we were away is a new one: with `"newest"` what was written before we came back is never read.
+      while we were away begins an hour before the last record of this source, if the journal's end has one and
+      `constants` names its `src`; otherwise it is a new one, and with `"newest"` what was written before we came back
+      is never read.
     field: the field of an entry that holds the payload.
     format: `"canonical"` (default): the payload is a canonical record, as JSON, or with `each` a list of them.
       `"json"`: `record` says what the payload means. `"fields"`: `record` reads the entry's own fields, all texts.

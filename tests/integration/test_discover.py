@@ -97,6 +97,7 @@ def test_events_of_an_opcua_server_are_drafted_by_their_types(tmp_path: Path) ->
             return found
 
     found = asyncio.run(story())
+    assert not site_of(found, tmp_path).settings.structures
     (entry,) = site_of(found, tmp_path).settings.events.values()
     assert entry.event_type == "ns2:LabelEventType"
     assert entry.fields == {

@@ -340,6 +340,30 @@ SPARKPLUG: dict[str, Any] = {
 
 
 @VERSIONS
+def test_a_node_of_sparkplug_2_2_hears_whether_we_are_there(mosquitto: Peer, version: str) -> None:
+    async def story() -> None:
+        ledger = Ledger()
+        more: dict[str, Any] = {"topics": [], "sparkplug": SPARKPLUG | {"host_version": "2.2"}, "version": version}
+        async with listening(mosquitto.port, "#") as heard, FaultProxy(mosquitto.port) as proxy:
+
+            def told() -> list[tuple[str, bytes]]:
+                return [
+                    each for each, _ in groupby((topic, payload) for topic, payload, _ in heard if "STATE" in topic)
+                ]
+
+            there, away = ("STATE/sortline", b"ONLINE"), ("STATE/sortline", b"OFFLINE")
+            async with running(made(proxy.port, ledger, **more)):
+                await ledger.until(lambda: told() == [there])
+                ups = ledger.times("up")
+                proxy.cut()
+                await ledger.until(lambda: ledger.times("up") > ups)
+            await ledger.until(lambda: told() == [there, away, there, away])
+        assert ledger.faults == []
+
+    asyncio.run(story())
+
+
+@VERSIONS
 def test_a_sparkplug_node_is_asked_for_its_birth_and_then_read(mosquitto: Peer, version: str) -> None:
     births = [
         ("NBIRTH/L1", wire.payload(wire.metric("bdSeq", 1, wire.UINT64), seq=0)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,35 @@ def test_what_is_written_after_a_loss_is_read_also_by_who_began_with_the_newest(
             await ledger.until(lambda: len(ledger.facts) == 1)
             await nothing_pending(server)
         assert [cause for cause, _ in ledger.faults] == ["the group is lost: the stream is read from its beginning"]
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("known", ["order.cancelled", "link.down", None])
+def test_a_group_that_was_lost_while_we_were_away_begins_before_the_last_record(
+    redis_server: Peer, known: str | None
+) -> None:
+    """Before, with `begin = "newest"`, what was written before we came back was never read."""
+
+    class Recent(Ledger):
+        async def recent(self, src: str, most: int) -> Sequence[bytes]:
+            line = {"kind": known, "order": "O-1", "rev": 2, "src": src, "t_rx": now_us()}
+            return [msgspec.json.encode(line)] * (known is not None)
+
+    async def story() -> None:
+        ledger = Recent()
+        async with Redis(port=redis_server.port) as server:
+            days_ago = now_us() // 1_000 - 3 * 86_400_000
+            await server.xadd(STREAM, {"record": cancel(1)}, id=f"{days_ago}-0")
+            await add(server, 2)
+            async with running(made(redis_server.port, ledger, begin="newest")):
+                await ledger.until(lambda: ledger.times("up") == 1)
+                await add(server, 3)
+                await ledger.until(lambda: 3 in revs(ledger))
+        is_known = known == "order.cancelled"
+        assert revs(ledger) == ([2, 3] if is_known else [3])
+        lost = "the group is lost: the stream is read from the last record on"
+        assert [cause for cause, _ in ledger.faults] == [lost] * is_known
 
     asyncio.run(story())
 

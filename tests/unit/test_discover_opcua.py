@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import socket
+from typing import Any
 
+import pytest
 from asyncua import ua
 
 from ext.opcua_values import Reading
 from protocols.discovery import Seen, how_to_connect
 from protocols.opcua.discover import CONNECTION, NODES_MAX, Variable, Watched, _report, draft
-from protocols.opcua.failures import describe
+from protocols.opcua.event_discovery import EventsHeard, EventType
+from protocols.opcua.failures import advised, describe
 
 
 def test_a_good_value_that_cannot_be_read_is_not_called_bad() -> None:
@@ -41,6 +45,13 @@ def test_a_host_that_nobody_knows_is_said_to_be_unknown() -> None:
     assert describe(ConnectionRefusedError(111, "Connect call failed ('127.0.0.1', 1)")) == "Connection refused"
 
 
+def test_what_a_server_has_no_room_for_is_said_with_what_to_do() -> None:
+    told = describe(ua.UaStatusCodeError(ua.StatusCodes.BadTooManyMonitoredItems))
+    assert told == "BadTooManyMonitoredItems (fewer items_per_subscription, if the server limits those of one)"
+    assert advised(ua.StatusCodes.BadTooManySubscriptions).startswith("BadTooManySubscriptions (more items_per_sub")
+    assert advised(ua.StatusCodes.BadOutOfRange) == "BadOutOfRange"
+
+
 def test_of_many_variables_below_one_object_those_that_changed_are_drafted() -> None:
     """As on servers that put the tags of all machines into one folder."""
     watched = []
@@ -55,3 +66,30 @@ def test_of_many_variables_below_one_object_those_that_changed_are_drafted() -> 
     assert f'trigger = "{name}" # the variable that says that something happened' in lines
     assert any(line.startswith(f'# record.seq = {{ path = "{name}"') for line in lines)
     assert lines[-1] == f"# {2 * NODES_MAX} more stand beside them"
+
+
+@pytest.mark.parametrize(("kind", "structured"), [("i=12", False), ("i=22", True), ("ns=3;i=3018", True)])
+def test_where_an_event_has_structures_the_draft_asks_for_their_definitions(kind: str, structured: bool) -> None:
+    """As scan results of AutoID are: without, nothing of the draft could be read."""
+
+    class Server:
+        async def read_attribute(self, nodes: list[ua.NodeId], attribute: int) -> list[Reading]:
+            return [Reading("ScanEventType" if attribute == ua.AttributeIds.BrowseName else kind) for _ in nodes]
+
+        async def browse(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
+            return [
+                ua.ReferenceDescription(
+                    NodeId=ua.ExpandedNodeId(7, 2),
+                    BrowseName=ua.QualifiedName("ScanResult", 2),
+                    NodeClass=ua.NodeClass.Variable,
+                )
+            ]
+
+    server: Any = Server()
+    heard = EventsHeard(types={"ns=2;i=5": (3, ("SCN", ""))})
+    types = asyncio.run(heard.described(server))
+    assert types == [
+        EventType(ua.NodeId(5, 2), "ScanEventType", [(2, "ScanResult")], 3, ("SCN", ""), structured),
+    ]
+    asked = draft("opcua", {"url": "opc.tcp://h:1"}, ["", "", "urn:a"], [], types).splitlines()
+    assert any(line.startswith("structures = true") for line in asked) == structured

@@ -84,6 +84,7 @@ SAID = {
     "CreateMonitoredItems": answer(
         "CreateMonitoredItems", Results=[ua.MonitoredItemCreateResult(MonitoredItemId=ua.UInt32(4))] * 3
     ),
+    "DeleteMonitoredItems": answer("DeleteMonitoredItems", Results=[ua.StatusCode(ua.UInt32(0x80420000))]),
     "Call": answer("Call", Results=[ua.CallMethodResult(InputArgumentResults=[ua.StatusCode(ua.UInt32(0))])]),
 }
 

@@ -268,15 +268,49 @@ def test_a_missing_value_is_a_fault_with_its_name_and_a_gap() -> None:
     assert [json.loads(line)["kind"] for line in harvest.lines] == ["source.gap"]
 
 
-@given(st.permutations(range(12)))
-def test_monitored_values_are_put_together_by_source_time_in_whatever_order_they_come(order: list[int]) -> None:
+@given(st.permutations(["lu", "n"] * 6))
+def test_monitored_values_are_put_together_by_source_time_in_whatever_order_they_come(order: list[str]) -> None:
     record = variables(Counter(), collect="monitor")
     harvest = Harvest("variables.x")
     record.notified([("n", at(0)), ("lu", at("T-0"))], T_RX, harvest)
-    notes = [("lu", at(f"T-{n}", n)) for n in range(1, 7)] + [("n", at(n, n)) for n in range(1, 7)]
-    record.notified([notes[index] for index in order], T_RX, harvest)
+    left = {"lu": iter([at(f"T-{n}", n) for n in range(1, 7)]), "n": iter([at(n, n) for n in range(1, 7)])}
+    record.notified([(name, next(left[name])) for name in order], T_RX, harvest)
     made = [json.loads(line) for line in harvest.lines]
     assert [(line["seq"], line["lu"]) for line in made] == [(n, f"T-{n}") for n in range(1, 7)]
+
+
+def test_what_was_known_before_an_item_fell_silent_is_put_together_with_nothing_after_it() -> None:
+    """The trigger may be told of before the others: before, it took the values of an event of long ago."""
+    record, harvest = variables(Counter(), collect="monitor"), Harvest("variables.x")
+    record.notified([("n", at(1, 1)), ("lu", at("T-1", 1))], T_RX, harvest)
+    record.silenced(T_RX, harvest)
+    record.notified([("n", at(7, 7))], T_RX, harvest)
+    record.notified([("lu", at("T-8", 8)), ("n", at(8, 8))], T_RX, harvest)
+    told = [line.get("lu") for line in map(json.loads, harvest.lines)]
+    assert [lu for lu in told if lu] == ["T-8"]
+
+
+def test_a_clock_that_is_set_back_puts_no_record_together_wrongly() -> None:
+    """Before, what came in one cycle with the step was sorted by time: another epoch, and values of another event."""
+    record = variables(Counter(), collect="monitor")
+
+    def told(*notes: tuple[str, Reading]) -> tuple[object, list[tuple[Any, ...]]]:
+        harvest = Harvest("variables.x")
+        wanted = record.notified(list(notes), T_RX, harvest)
+        assert harvest.faults == []
+        made = [json.loads(line) for line in harvest.lines]
+        return wanted and wanted.value, [(line["kind"], line.get("seq"), line.get("lu")) for line in made]
+
+    assert told(("n", at(1, 10)), ("lu", at("T-1", 10))) == (None, [])
+    assert told(("lu", at("T-2", 11)), ("n", at(2, 11))) == (None, [("carton.open", 2, "T-2")])
+    assert told(("n", at(3, 4)), ("lu", at("T-3", 3))) == (None, [("carton.open", 3, "T-3")])
+    # inside an event, and between two
+    assert told(("lu", at("T-4", 5)), ("n", at(4, 2))) == (4, [])
+    harvest = Harvest("variables.x")
+    record.collected(at(4, 2), [at(4, 2), at("T-4", 5)], T_RX, harvest)
+    assert [json.loads(line)["lu"] for line in harvest.lines] == ["T-4"]
+    burst = [("lu", at("T-5", 6)), ("n", at(5, 6)), ("lu", at("T-6", 4)), ("n", at(6, 4))]
+    assert told(*burst) == (6, [("source.gap", None, None)])
 
 
 def test_monitored_values_that_do_not_belong_together_are_no_record_and_one_that_is_told_too_late_is_named() -> None:

@@ -57,7 +57,7 @@ def test_conditions_that_a_connection_was_lost_over_are_asked_for_again() -> Non
             line, compile_entries(settings("opc.tcp://127.0.0.1:4840/", events={"alarms": alarms}), Kept()), "packing"
         )
         (place,) = binding._places
-        place.monitored = True
+        place.subscription = Subscription(7, 1.0, [0], 0.0)
         (entry,) = binding.entries
         assert isinstance(entry, EventsEntry)
         subscription = Subscription(7, 1.0, [0], 0.0)

@@ -376,6 +376,17 @@ def test_our_own_state_is_told_again_where_somebody_says_otherwise() -> None:
         assert floor.host.requests(T0) == []
 
 
+def test_nodes_of_sparkplug_2_2_are_told_in_their_words() -> None:
+    floor = Floor(host_id="sortline", host_version="2.2")
+    floor.host.opening(T0)
+    assert floor.host.state(True) == ("STATE/sortline", b"ONLINE", 1, True)
+    assert floor.host.state(False) == ("STATE/sortline", b"OFFLINE", 1, True)
+    assert floor.host.message("STATE/sortline", b"ONLINE", T0) == ([], [])
+    assert floor.host.requests(T0) == []
+    floor.host.message("STATE/sortline", b"OFFLINE", T0)
+    assert floor.host.requests(T0) == [floor.host.state(True)]
+
+
 def test_after_an_outage_of_ours_every_node_is_asked_and_the_dead_stay_dead() -> None:
     floor = Floor()
     floor.born()

@@ -15,7 +15,7 @@ from protocols.mapping.plan import Lines
 from protocols.mapping.sequence import Sequences
 from protocols.mqtt.sparkplug.node import SEQUENCE, WAITING_MAX, Device, Message, Node, bd_seq_of, decoded
 from protocols.mqtt.sparkplug.records import Entry, Held, Place
-from protocols.mqtt.sparkplug.saying import NAMESPACE, Request, contradicts, rebirth_command
+from protocols.mqtt.sparkplug.saying import NAMESPACE, OFFLINE, ONLINE, Request, contradicts, rebirth_command
 from protocols.mqtt.sparkplug.settings import Sparkplug
 
 TYPES = frozenset({"NBIRTH", "NDEATH", "DBIRTH", "DDEATH", "NDATA", "DDATA"})
@@ -53,10 +53,12 @@ class Host:
 
     def message(self, topic: str, payload: bytes, t_rx: int, owed: bool = False) -> Lines:
         """A message of the namespace: the lines of it, and of those that had waited for it. `owed`: see `owes`."""
+        if topic == self.state_topic:
+            is_old = self._settings.host_version == "2.2"
+            self._contradicted |= payload != ONLINE if is_old else contradicts(payload, self._online_ms)
+            return Lines([], [])
         parts = topic.split("/")
         if len(parts) >= 3 and (parts[1] == "STATE" or parts[2] in OURS):
-            if topic == self.state_topic:
-                self._contradicted |= contradicts(payload, self._online_ms)
             return Lines([], [])
         if not 4 <= len(parts) <= 5 or parts[2] not in TYPES or (len(parts) == 5) != parts[2].startswith("D"):
             return Lines([], ["sparkplug: not a topic of the namespace"])
@@ -158,8 +160,7 @@ class Host:
     @property
     def state_topic(self) -> str | None:
         """Where we say that we are there; None: nowhere."""
-        host_id = self._settings.host_id
-        return f"{NAMESPACE}/STATE/{host_id}" if host_id is not None else None
+        return self._settings.state_topic
 
     def opening(self, now_us: int) -> None:
         """A connection is about to be opened: `state` tells of this moment."""
@@ -168,6 +169,8 @@ class Host:
 
     def state(self, online: bool) -> Request:
         """What is said of us at `state_topic`; the will has to have the same time (section 5.7)."""
+        if self._settings.host_version == "2.2":
+            return Request(self.state_topic or "", ONLINE if online else OFFLINE, 1, True)
         text = f'{{"online":{"true" if online else "false"},"timestamp":{self._online_ms}}}'
         return Request(self.state_topic or "", text.encode(), 1, True)
 

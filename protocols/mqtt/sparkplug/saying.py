@@ -8,6 +8,8 @@ from typing import NamedTuple
 import msgspec
 
 NAMESPACE = "spBv1.0"
+ONLINE, OFFLINE = b"ONLINE", b"OFFLINE"
+"""A host's state as nodes of Sparkplug 2.2 know it."""
 
 
 class Request(NamedTuple):

@@ -15,7 +15,7 @@ record.task = "Pick/Task"
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -91,6 +91,8 @@ class Sparkplug(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
       are asked as well, and a node that waits for its primary host (`host_id`) tells its births by itself.
     host_id: tells the nodes that we are their primary host: `spBv1.0/STATE/HOST_ID` says `online` while we are there.
       Nodes that wait for it keep what they have to say while we are away. Without it, nobody is told.
+    host_version: of Sparkplug, in whose words `host_id` is told: `"3.0"` (default) as above; `"2.2"`: `STATE/HOST_ID`
+      says `ONLINE` or `OFFLINE`. A connection has one will, so all nodes that wait for us have to know the same words.
     reorder_ms: so long a message that seems to be missing is waited for, then it is a gap.
     rebirth_ms: a node is asked to introduce itself again at most so often; one that has not done so by then is taken at
       its word.
@@ -104,6 +106,7 @@ class Sparkplug(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     records: Annotated[list[RecordOf], msgspec.Meta(min_length=1, max_length=1_000)]
     nodes: Annotated[list[NodeName], msgspec.Meta(max_length=100_000)] = []
     host_id: Part | None = None
+    host_version: Literal["3.0", "2.2"] = "3.0"
     reorder_ms: Milliseconds = 2_000
     rebirth_ms: Milliseconds = 10_000
     commands: bool = True
@@ -111,6 +114,13 @@ class Sparkplug(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only
     held_bytes_max: Annotated[int, msgspec.Meta(ge=1_024, le=1 << 30)] = 32 << 20
     nodes_max: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 1_000
     metrics_max: Annotated[int, msgspec.Meta(ge=1, le=10_000_000)] = 500_000
+
+    @property
+    def state_topic(self) -> str | None:
+        """Where we say that we are there; None: nowhere."""
+        if self.host_id is None:
+            return None
+        return f"STATE/{self.host_id}" if self.host_version == "2.2" else f"spBv1.0/STATE/{self.host_id}"
 
     def faults(self) -> Iterator[tuple[str, str]]:
         for index, each in enumerate(self.records):
