@@ -32,6 +32,7 @@ from engine.sqlite_file import ShortLog, damage_refused, open_file, open_to_look
 
 VERSION = 3
 SPARE_PARTS = 2  # half of the last of the device's room is left to those that let events go
+ROW_BYTES = 4096  # what else an entry takes in the log: ids come in no order, so each has a page of their index
 COLUMNS = "queue, position, id, type, partitionkey, body"
 SUM = "ALTER TABLE entries ADD COLUMN sum INTEGER"
 PLACES = (
