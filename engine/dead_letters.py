@@ -184,10 +184,13 @@ class DeadLetters:
                     return letter_of(found)
         return None
 
-    def begin(self, letter: Letter, position: int) -> Letter:
-        """The letter is about to be sent behind `position`: its place is written down before."""
+    def begin(self, letter: Letter, position: int) -> Letter | None:
+        """The letter is about to be sent behind `position`: its place is written down before. From now on nobody can
+        discard it; None: somebody has, since it was found."""
         name = f"again/{letter.source}/{letter.queue}/{position}"
         with self._step():
+            if not self._is_there(letter):
+                return None
             self._file.execute("INSERT INTO counts VALUES (?, 1) ON CONFLICT DO UPDATE SET value = value + 1", (name,))
             (again,) = self._file.execute("SELECT value FROM counts WHERE name = ?", (name,)).fetchone()
             # places behind earlier positions are not given out any more
@@ -218,16 +221,19 @@ class DeadLetters:
             self._take_out(letter.number, f"replayed/{letter.source}/{letter.queue}")
             self._note("engine", "delivered", letter.number, letter.id)
 
-    def returned(self, letter: Letter, cause: Cause) -> None:
-        """It was not taken this time either."""
+    def returned(self, letter: Letter, cause: Cause) -> bool:
+        """It was not taken this time either. False: it was discarded since it was found, and stays so."""
         query = (
             "UPDATE letters SET state = ?, class = ?, code = ?, reason = ?, attempts = attempts + ?, last_us = ? "
             "WHERE number = ?"
         )
         with self._step():
+            if not self._is_there(letter):
+                return False
             values = (DEAD, cause.class_, cause.code, cause.reason[:REASON_CHARS_MAX], cause.attempts)
             self._file.execute(query, (*values, self._clock(), letter.number))
             self._note("engine", "returned", letter.number, letter.id)
+        return True
 
     def refuse(self, refusals: Mapping[Refusal, int]) -> int:
         """Durable; `refusals`: how often each came. The same bytes of the same source and place for the same cause are
@@ -366,6 +372,10 @@ class DeadLetters:
                 self._sizes = {}
                 raise
             self._log.written()
+
+    def _is_there(self, letter: Letter) -> bool:
+        found = self._file.execute("SELECT state FROM letters WHERE number = ?", (letter.number,)).fetchone()
+        return found is not None and found != (DISCARDED,)
 
     def _changes(self) -> int:
         return int(self._file.execute("PRAGMA data_version").fetchone()[0])

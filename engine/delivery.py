@@ -248,22 +248,20 @@ class Forwarder:
         work.letter_s = now + 1 / letter.rate if letter.rate else now
         whole = await asyncio.to_thread(self._letters.whole, letter)
         if whole is None:
-            await asyncio.to_thread(self._letters.returned, letter, CHANGED)
-            log.error("sink %s: dead letter %d is not sent: %s", self.name, letter.number, CHANGED.reason)
+            if await asyncio.to_thread(self._letters.returned, letter, CHANGED):
+                log.error("sink %s: dead letter %d is not sent: %s", self.name, letter.number, CHANGED.reason)
             return True
-        letter = whole
-        if letter.state != SENDING:
+        if whole.state != SENDING:
             cursor = await asyncio.to_thread(self._outbox.cursor, work.lane.number)
-            letter = await asyncio.to_thread(self._letters.begin, letter, cursor)
-        if await self._send(work, [letter.row()], letter):
+            whole = await asyncio.to_thread(self._letters.begin, whole, cursor)
+        if whole and await self._send(work, [whole.row()], whole):
             await asyncio.to_thread(self._outbox.settle)
-            await asyncio.to_thread(self._letters.delivered, letter)
+            await asyncio.to_thread(self._letters.delivered, whole)
             work.after_letter = work.made_room = True
-            log.info("sink %s: dead letter %d was delivered: %s", self.name, letter.number, letter.id)
-            if self._holds_keys and not await asyncio.to_thread(
-                self._letters.has_key, self.name, work.lane.queue, letter.partitionkey
-            ):
-                work.keys.discard(letter.partitionkey)
+            log.info("sink %s: dead letter %d was delivered: %s", self.name, whole.number, whole.id)
+            key = whole.partitionkey
+            if self._holds_keys and not await asyncio.to_thread(self._letters.has_key, self.name, work.lane.queue, key):
+                work.keys.discard(key)
             self._delivered(work, 1, 0)
         return True
 

@@ -239,12 +239,9 @@ def _export(letters: DeadLetters, args: argparse.Namespace) -> None:
         _write(sys.stdout.buffer, lines)
         return
     try:
-        with new_file(str(args.output)) as place:
-            Path(place).unlink(missing_ok=True)
-            # raw payloads are nobody else's business
-            file = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(file, "wb") as output:
-                _write(output, lines)
+        # raw payloads are nobody else's business
+        with new_file(str(args.output), 0o600) as place, Path(place).open("wb") as output:
+            _write(output, lines)
     except OSError as error:
         raise Refused(f"{args.output}: {error.strerror}") from None
 

@@ -7,6 +7,7 @@ Read and written in pieces, so that memory stays flat whatever the size of the r
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import io
 import os
 import sys
@@ -258,9 +259,10 @@ class Writer:
 
 
 @contextlib.contextmanager
-def new_file(name: str) -> Iterator[str]:
+def new_file(name: str, mode: int = 0o666) -> Iterator[str]:
     """Where to write what is to be `name`: it gets its name once it is whole and on disk. What a command that was
-    killed leaves is overwritten by the next. `-` stays what it is. Raises Refused where there is such a file already.
+    killed leaves is taken away by the next. `-` stays what it is. Raises Refused where there is such a file already,
+    or another process is writing one.
     """
     if name == "-":
         yield name
@@ -269,7 +271,10 @@ def new_file(name: str) -> Iterator[str]:
     if path.exists():
         raise Refused(f"{name}: is there already; choose another name")
     part = path.with_name(f"{path.stem}.part{path.suffix}")  # the ending says the format
+    lock = _made(name, part, mode)
     try:
+        if path.exists():
+            raise Refused(f"{name}: is there already; choose another name")
         yield str(part)
         file = DISK.open_to_read(part)
         DISK.sync(file)
@@ -280,6 +285,46 @@ def new_file(name: str) -> Iterator[str]:
         with contextlib.suppress(OSError):
             part.unlink()
         raise
+    finally:
+        os.close(lock)
+
+
+def _made(name: str, part: Path, mode: int) -> int:
+    """`part`, new and empty, locked: the end of the process lets it go, whatever ends it. One that a command which was
+    killed has left goes; two commands with one name would write into one file."""
+    while True:
+        try:
+            new = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+        except FileExistsError:
+            _take_away(name, part)
+            continue
+        except OSError as error:
+            raise Refused(f"{name}: cannot be written: {error.strerror}") from None
+        if _locked(new, part):
+            return new
+        os.close(new)  # another command has just taken it for one that was left
+
+
+def _take_away(name: str, part: Path) -> None:
+    try:
+        left = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            if not _locked(left, part):
+                raise Refused(f"{name}: another process is writing it")
+            part.unlink()
+        finally:
+            os.close(left)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise Refused(f"{name}: cannot be written: {part}: {error.strerror}") from None
+
+
+def _locked(file: int, path: Path) -> bool:
+    with contextlib.suppress(BlockingIOError, FileNotFoundError):
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return os.path.samestat(os.fstat(file), path.stat())  # it may have its name by now, or be gone
+    return False
 
 
 def create(name: str, keep: bool) -> IO[bytes]:

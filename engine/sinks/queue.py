@@ -27,9 +27,12 @@ from engine import sqlite_log
 from engine.contracts import OutRow
 from engine.errors import ContentChanged, QueueFull, Refused
 from engine.outbox_sums import event_sum, one_bit_back, row_sum
+from engine.spare_room import beyond_spare
 from engine.sqlite_file import ShortLog, damage_refused, open_file, open_to_look, reading, transaction, version_of
 
 VERSION = 3
+SPARE_PARTS = 2  # half of the last of the device's room is left to those that let events go
+ROW_BYTES = 4096  # what else an entry takes in the log: ids come in no order, so each has a page of their index
 COLUMNS = "queue, position, id, type, partitionkey, body"
 SUM = "ALTER TABLE entries ADD COLUMN sum INTEGER"
 PLACES = (
@@ -242,12 +245,20 @@ class Queue:
         held = last - behind
         if held >= self._settings.entries_max and self._settings.when_full == "wait":
             raise QueueFull(f"queue {queue} holds {held} entries that not every consumer has acknowledged")
+        pages = self._pages()
         self._file.executemany(
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
             [_entry(queue, at, row) for at, row in enumerate(new, last + 1)],
         )
+        if self._pages() > pages and beyond_spare(self.path.parent, SPARE_PARTS) < 2 * sum(
+            len(row.body) for row in new
+        ):
+            raise QueueFull(f"queue {queue}: no more room is left on its device than other sinks need")
         row = (queue, last + len(new), behind)
         self._file.execute("INSERT OR REPLACE INTO queues VALUES (?, ?, ?, ?)", (*row, row_sum(*row)))
+
+    def _pages(self) -> int:
+        return int(self._file.execute("PRAGMA page_count").fetchone()[0])
 
     def _holds(self, queue: str, row: OutRow) -> bool:
         """What is damaged beyond telling counts as the same: its reader will hear of it."""

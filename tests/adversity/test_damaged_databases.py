@@ -363,7 +363,9 @@ def test_i8_a_flipped_bit_in_an_index_of_the_letters_ends_no_engine(tmp_path: Pa
     assert [letter.number for letter in letters.find()] == list(range(1, 11))
     assert letters.want(range(1, 11), 0, "me") == 10
     while letter := letters.next_wanted("erp", "q", in_order=True):
-        letters.delivered(letters.begin(letter, 10))
+        begun = letters.begin(letter, 10)
+        assert begun is not None
+        letters.delivered(begun)
     assert letters.find() == []
     letters.close()
 

@@ -18,11 +18,12 @@ from engine import delivery, recovery, start_room
 from engine.cli import main
 from engine.config.load import load_site
 from engine.contracts import OutRow
-from engine.errors import Full
+from engine.errors import Full, QueueFull
 from engine.journal import Position
 from engine.outbox import SqliteOutbox
 from engine.rule_book import RuleBook
 from engine.run import StoppedEarly, begun
+from engine.sinks.queue import Queue
 from engine.snapshots import Snapshot, Snapshots
 from engine.sqlite_file import MAP_BYTES, open_file
 from tests.integration import test_app as app
@@ -361,6 +362,24 @@ def test_what_waits_for_a_sink_leaves_room_to_let_it_go(small_disk: Path) -> Non
     outbox.close()
     outbox = opened(small_disk, "erp", rows_max=10**6)
     assert outbox.last_sequence() > told + 1_000
+    outbox.close()
+
+
+def test_a_queue_that_nobody_reads_leaves_room_for_the_cursors_of_other_sinks(small_disk: Path) -> None:
+    """It took the device's last byte: a sink that was well was held then, as nothing could leave the outbox."""
+    outbox = opened(small_disk, "erp", rows_max=10**6)
+    outbox.append([emitted(n, "x" * 300) for n in range(1, 501)])
+    queue = Queue(small_disk / "queue.sqlite")
+    rows = [OutRow(n, f"e{n}", "t", "q", "k", b"x" * 300) for n in range(1, 20_001)]
+    put = 0
+    with pytest.raises(QueueFull, match="no more room is left on its device"):
+        for put in range(0, len(rows), 20):
+            queue.put(rows[put : put + 20])
+    assert put > 1_000
+    lane = outbox.lanes("erp")[0].number
+    while waiting := outbox.read(lane, 50):
+        outbox.advance(lane, waiting[-1].position, delivered=len(waiting))
+    queue.close()
     outbox.close()
 
 

@@ -419,7 +419,9 @@ def test_a_letter_costs_no_more_where_there_are_many(tmp_path: Path, in_order: b
         letter = letters.next_wanted("erp", "q", in_order=in_order)
         assert letter is not None
         assert letter.number == n
-        letters.delivered(letters.begin(letter, 3_000))
+        begun = letters.begin(letter, 3_000)
+        assert begun is not None
+        letters.delivered(begun)
         assert letters.has_key("erp", "q", letter.partitionkey)
     assert steps < 10_000
     letters.close()

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import pytest
+
 from engine.contracts import Account, Emitted, OutRow
 from engine.dead_letters import DeadLetters
 from engine.delivery import PROBE_S
@@ -144,6 +146,36 @@ def test_a_key_whose_letters_were_just_discarded_gets_no_new_one(tmp_path: Path)
     delivery.until_empty()
     assert delivery.ids == ["e1", "e4"]
     assert delivery.letters.find() == []
+    delivery.close()
+
+
+@pytest.mark.parametrize("step", ["whole", "begin"])
+def test_a_letter_that_is_discarded_while_its_turn_comes_is_not_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """Between the moment when it was found and the one when its place was written down: a person was told that it is
+    gone, and the sink got it all the same; or it was dead once more, without its bytes."""
+    delivery = Delivery(tmp_path, ScriptedSink(refuses("e1")), on_dead_letter="hold_key")
+    delivery.tell(1, 2, key="O-1")
+    delivery.until_empty()
+    letters, delivery.sink.refuses = delivery.letters.find(), lambda rows: None
+    does = getattr(delivery.letters, step)
+
+    def just_before(*args: object) -> object:
+        command = DeadLetters(delivery.letters.path, lambda: 8)
+        command.discard([letter.number for letter in letters], "me")
+        command.close()
+        return does(*args)
+
+    monkeypatch.setattr(delivery.letters, step, just_before)
+    delivery.wanted_again(letters[:1])
+    delivery.tell(3, 3, key="O-2")
+    delivery.until(lambda: delivery.ids[-1:] == ["e3"] and not delivery.letters.find())
+    delivery.tell(4, 4, key="O-1")
+    delivery.until_empty()
+    assert delivery.ids == ["e3", "e4"]
+    assert delivery.account == Account(events=4, delivered=2, pending=0, dead=2)
+    assert not [step for step in delivery.letters.audit(10) if step[1] == "engine"]
     delivery.close()
 
 

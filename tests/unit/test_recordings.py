@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 
 from engine.errors import Refused
-from engine.recordings import Writer, cut, read
+from engine.recordings import Writer, cut, new_file, read
 from ext.ndjson import LINE_BYTES_MAX
 
 LINES = [
@@ -130,3 +130,36 @@ def test_a_file_that_is_to_be_kept_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="is there already"):
         Writer(str(path), keep=True)
     assert path.read_bytes() == b"precious\n"
+
+
+@pytest.mark.parametrize("name", ["a.ndjson", "a.parquet"])
+def test_of_two_that_write_one_file_at_once_the_second_is_refused(tmp_path: Path, name: str) -> None:
+    """Both wrote into the same place: the second ended with a traceback, once the first had given the file its name."""
+    path = tmp_path / name
+    with new_file(str(path)) as place, Writer(place) as first:
+        first.write(b'{"kind":"clock.tick","t_rx":1}\n')
+        with pytest.raises(Refused, match="another process is writing it"), new_file(str(path)) as other:
+            Writer(other)
+    with pytest.raises(Refused, match="is there already"), new_file(str(path)):
+        pass
+    assert b"".join(chunk.data for chunk in read(str(path))) == b'{"kind":"clock.tick","t_rx":1}\n'
+    assert [each.name for each in tmp_path.iterdir()] == [name]
+
+
+def test_what_a_killed_command_left_of_a_file_is_taken_away(tmp_path: Path) -> None:
+    left = tmp_path / "a.part.ndjson"
+    left.write_bytes(b"half a li")
+    left.chmod(0o666)
+    with new_file(str(tmp_path / "a.ndjson"), 0o600) as place, Path(place).open("wb") as out:
+        out.write(b"whole\n")
+    assert (tmp_path / "a.ndjson").read_bytes() == b"whole\n"
+    assert (tmp_path / "a.ndjson").stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize("what", ["symlink", "folder"])
+def test_what_no_command_left_stays_where_it_is(tmp_path: Path, what: str) -> None:
+    left = tmp_path / "a.part.ndjson"
+    left.symlink_to(tmp_path / "nowhere") if what == "symlink" else left.mkdir()
+    with pytest.raises(Refused, match=r"a\.ndjson: cannot be written: "), new_file(str(tmp_path / "a.ndjson")):
+        pass
+    assert [each.name for each in tmp_path.iterdir()] == ["a.part.ndjson"]
