@@ -10,7 +10,8 @@ from ext.shipments cimport touch_cycle
 from ext.state cimport CartonPlan, Cycle, PickWindow, ScopeLine
 from ext.store cimport List, length, nth, remove_at
 from ext.timers cimport ANY_TIME, NEVER
-from ext.touches cimport touch, touch_line, touches_of
+from ext.touch_list cimport touches_of
+from ext.touches cimport touch, touch_line
 
 cdef int WORDS_MAX = 16             # of the order systems on one line that are remembered; the oldest is forgotten first
 

@@ -21,12 +21,12 @@ from ext.state cimport Bytes, Line, Pending, ScopeLine, Touch
 from ext.store cimport List, first, index_of, length, nth
 from ext.timers cimport ANY_TIME, NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
-from ext.touches cimport (
-    can_end, doubt, first_after, tell_end, tell_unready, touch, touch_line, touch_others, touches_of, watch_bound,
-)
+from ext.touch_list cimport first_after, touches_of
+from ext.touches cimport touch, touch_line, touch_others, watch_bound
 from ext.truths cimport (
     begins_by, drop_between, drop_pending, end_pending, has_ended, has_pending, kept_truth, pending_of,
 )
+from ext.unready cimport can_end, doubt, tell_end, tell_unready
 
 
 # ---------------------------------------------------------------------------------------------- touches
