@@ -250,9 +250,8 @@ class Queue:
             "INSERT INTO entries VALUES (?, ?, ?, ?, ?, ?, ?)",
             [_entry(queue, at, row) for at, row in enumerate(new, last + 1)],
         )
-        if self._pages() > pages and beyond_spare(self.path.parent, SPARE_PARTS) < 2 * sum(
-            len(row.body) for row in new
-        ):
+        taken = sum(2 * len(row.body) + ROW_BYTES for row in new)  # each body in the log, and in the file
+        if self._pages() > pages and beyond_spare(self.path.parent, SPARE_PARTS) < taken:
             raise QueueFull(f"queue {queue}: no more room is left on its device than other sinks need")
         row = (queue, last + len(new), behind)
         self._file.execute("INSERT OR REPLACE INTO queues VALUES (?, ?, ?, ?)", (*row, row_sum(*row)))

@@ -42,6 +42,8 @@ IDLE_MS = 5_000
 OVERLAP_MS = 3_600_000
 """By so much the server's clock, which numbers the entries, may be ahead of ours, or an entry have waited for us."""
 
+OLDEST, NEWEST = "0", "$"  # as XGROUP CREATE has them
+
 RECENT_MAX = 20
 """Of the last lines of a source so many are looked at; those that tell of the link are ours."""
 
@@ -114,20 +116,25 @@ class Driver:
         before our start a while before the last record that we know: what is read twice is known (R5), and what is
         passed over nobody would ever hear of."""
         settings = self._settings
-        begin = "0" if settings.begin == "oldest" or self._had_group else "$"
+        begin = await self._begin()
         try:
             await client.xgroup_create(settings.stream, settings.group, begin, mkstream=True)
             if self._had_group:
                 self._intake.fault(self._name, "the group is lost: the stream is read from its beginning", b"")
-            elif begin == "$" and (last_us := await self._last_us()) is not None:
-                after = f"{max(0, last_us // 1_000 - OVERLAP_MS)}-0"
-                await client.xgroup_setid(settings.stream, settings.group, after)
+            elif begin not in (OLDEST, NEWEST):
                 self._intake.fault(self._name, "the group is lost: the stream is read from the last record on", b"")
         except ResponseError as error:
             # the error's code: the group is there already
             if not str(error).startswith("BUSYGROUP "):
                 raise
         self._had_group = True
+
+    async def _begin(self) -> str:
+        """The entry behind which a new group begins."""
+        if self._settings.begin == "oldest" or self._had_group:
+            return OLDEST
+        last_us = await self._last_us()
+        return NEWEST if last_us is None else f"{max(0, last_us // 1_000 - OVERLAP_MS)}-0"
 
     async def _last_us(self) -> int | None:
         """When the last record of this stream came before this start; None: it never did, or that is not known."""

@@ -204,9 +204,10 @@ def test_snapshots_that_could_not_be_written_are_written_when_room_is_wanted(
     async def story() -> None:
         rig = rig_with(tmp_path, share, every_bytes=1_000, segment_bytes=2_000, keep_bytes=1 << 24)
         await rig.pipeline.start()
-        for n in range(0, 50, 5):
+        for n in range(0, 50, 5):  # one after the other: on a busy machine a single snapshot would stand for them all
             await rig.put(*names(n + 1, n + 5))
-        await until(lambda: not rig.metrics.intake.records and rig.recovery._snapshots.oldest_needed is not None)
+            await until(lambda: not rig.metrics.intake.records and not rig.pipeline._at_rest.locked())
+        await until(lambda: rig.recovery._snapshots.oldest_needed is not None)
         await until(lambda: not rig.pipeline._at_rest.locked())
         needed = rig.recovery._snapshots.oldest_needed
         assert needed is not None
