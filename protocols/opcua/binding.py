@@ -75,7 +75,7 @@ class Place:
             return None
         heard = self.entry.record.heard.get(self.node)
         of = self.subscription
-        return self.doubt.dead(heard, read, now, of.heard_at, of.silence_s + self.sampling_s)
+        return self.doubt.dead(heard, read, now, of.told_at, of.silence_s + self.sampling_s)
 
     @property
     def is_only_sign(self) -> bool:

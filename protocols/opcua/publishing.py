@@ -183,7 +183,7 @@ class Publishing:
     def _arrived(self, publish: Publish) -> None:
         subscription = self._subscriptions.get(publish.subscription_id)
         if subscription is not None:
-            subscription.heard_at = asyncio.get_running_loop().time()
+            subscription.tells(asyncio.get_running_loop().time())
         self._put(Arrival(publish, self._clock()))
 
     def _put(self, arrival: Arrival) -> None:

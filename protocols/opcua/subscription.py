@@ -25,14 +25,15 @@ CONNECTIONS_MAX = 8
 class Subscription:
     """`silence_s`: without any publish response of it for so long it is taken for dead; a keep-alive is one.
 
-    `owners`: the entries whose items it has, by their numbers. Times are the event loop's, in seconds.
+    `owners`: the entries whose items it has, by their numbers. Times are the event loop's, in seconds. `told_at`: of
+    the last response; `heard_at` may be later, where we could not have heard any.
     """
 
     def __init__(self, number: int, silence_s: float, owners: Sequence[int], now: float) -> None:
         self.number = number
         self.silence_s = silence_s
         self.owners = tuple(owners)
-        self.born_at = self.heard_at = now
+        self.born_at = self.heard_at = self.told_at = now
         self._next: int | None = None
         self._asked: tuple[int, int] = 0, 0  # a message, and over how many connections it was asked for in vain
         self._durable: deque[int] = deque()
@@ -43,6 +44,10 @@ class Subscription:
         self.heard_at = now
         if self._next is None:
             self._next = 1
+
+    def tells(self, now: float) -> None:
+        """A response of it has come."""
+        self.heard_at = self.told_at = now
 
     def done(self, numbers: Sequence[int]) -> None:
         """The records of these messages are durable: the server may forget them, once it is told."""

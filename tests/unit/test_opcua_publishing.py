@@ -154,7 +154,8 @@ def test_where_none_is_heard_the_connection_is_lost() -> None:
 
 def test_a_standstill_of_our_own_is_nobodys_silence() -> None:
     async def story() -> None:
-        pump = asyncio.create_task(publishing(ScriptedServer([]), silence_s=0.3).pump())
+        flow = publishing(ScriptedServer([]), silence_s=0.3)
+        pump = asyncio.create_task(flow.pump())
         for _ in range(3):
             await asyncio.sleep(0)
         time.sleep(0.6)
@@ -162,6 +163,8 @@ def test_a_standstill_of_our_own_is_nobodys_silence() -> None:
         with pytest.raises(LinkLost):
             await pump
         assert asyncio.get_running_loop().time() - began > 0.29, "a whole silence since"
+        (subscription,) = flow.subscriptions
+        assert subscription.heard_at >= began > subscription.told_at, "nor a sign that it lives"
 
     asyncio.run(story())
 
