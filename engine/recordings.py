@@ -295,13 +295,13 @@ def _made(name: str, part: Path, mode: int) -> int:
     while True:
         try:
             new = os.open(part, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
+            if _locked(new, part):
+                return new
         except FileExistsError:
             _take_away(name, part)
             continue
         except OSError as error:
             raise Refused(f"{name}: cannot be written: {error.strerror}") from None
-        if _locked(new, part):
-            return new
         os.close(new)  # another command has just taken it for one that was left
 
 

@@ -149,7 +149,7 @@ class Binding:
     async def bind(self, subscriptions: Sequence[Subscription]) -> None:
         """Resolves and monitors what is not yet. Raises LinkLost only."""
         async with self._one_at_a_time:  # or an item would be monitored twice
-            await self._end_dead()
+            await self._end_dead(subscriptions)
             self._subtypes.clear()
             await self._resolve()
             for subscription in subscriptions:
@@ -306,11 +306,13 @@ class Binding:
             self._dead.append((place.subscription, place.item))
         place.id = place.subscription = None
 
-    async def _end_dead(self) -> None:
-        while self._dead:
-            subscription, item = self._dead[-1]
-            await self._connection.unmonitor(subscription.number, [item])
-            self._dead.pop()
+    async def _end_dead(self, subscriptions: Sequence[Subscription]) -> None:
+        """Those of a subscription that is gone went with it; another one may have its number by now."""
+        for subscription in subscriptions:
+            items = [item for of, item in self._dead if of is subscription]
+            for some in _slices(items, self._connection.limits.monitor):
+                await self._connection.unmonitor(subscription.number, some)
+        self._dead.clear()
 
     async def _filter(self, entry: EventsEntry) -> ua.EventFilter:
         event_type = await self._event_type(entry.event_type)
