@@ -15,14 +15,17 @@ from typing import Any
 
 import pytest
 
+from engine.records import make_decoder
+from ext.texts import Texts
 from tests.oracle import expected
 from tests.oracle.compare import differences
+from tests.oracle.events import Final
 from tests.property.agreement import ndjson, subject
 from tests.stories import MS, PACK, SITE, SORTER, T0, WMS, Record, S
 from tests.through_core import feed
 
 STATION, OTHER, DOCK, LABELLER = "dc1/pick/PTL-01", "dc1/pick/PTL-02", "dc1/dock/GUN-9", "dc1/pack/LAB-01"
-SETS = int(os.environ.get("SORTLINE_SETS", "3"))  # of each share; 0: all
+SETS = int(os.environ.get("SORTLINE_SETS", "10"))  # of each share; 0: all
 STEP_MS = 300
 Body = tuple[str, dict[str, Any]]  # source, fields
 T_FACTS = T0 + 120 * S
@@ -177,9 +180,15 @@ def test_R3_every_order_of_arrival_says_the_same(name: str, first: int) -> None:
 
 
 def told_otherwise(before: Sequence[Record], facts: Sequence[Record]) -> Iterator[tuple[str, list[Record]]]:
+    """The oracle is asked once for all orders: what the records say together. Of an order that is told otherwise it is
+    asked anew, for there are decisions that arrival may change. It is nine tenths of what a set costs."""
     last = max(record["t"] for record in facts)
+    decoder = make_decoder(Texts())
+    of_any: dict[str, Final] = {}
     for order in itertools.permutations(facts):
-        arrived = [record | {"t_rx": last + at * MS} for at, record in enumerate(order)]
-        records = [*before, *arrived]
-        for difference in differences(feed(records, rules=RULES).events, expected(records, SITE, RULES)):
-            yield difference, records
+        records = [*before, *(record | {"t_rx": last + at * MS} for at, record in enumerate(order))]
+        of_any = of_any or expected(records, SITE, RULES)
+        events = feed(records, rules=RULES, decoder=decoder).events
+        if differences(events, of_any):
+            for difference in differences(events, expected(records, SITE, RULES)):
+                yield difference, records
