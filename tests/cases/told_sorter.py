@@ -8,7 +8,7 @@ from tests.cases.told_shipping import leaves, load, manifested, part, two_carton
 from tests.cases.told_time import with_slow_sources
 from tests.cases.writing import SORTER, STATION, Case
 
-MANUAL = "dc1/sorter/MAN-1"
+MANUAL, CRANE = "dc1/sorter/MAN-1", "dc1/asrs/CRN-1"
 
 
 def R62_diverted_anew_before_it_went_astray_was_told() -> Case:
@@ -93,6 +93,16 @@ def R64_a_scan_that_nobody_could_read_finds_it() -> Case:
     case = Case().device("item.lost", 20, src=MANUAL, lu="L-1").device("item.inducted", 25, src=SORTER, track="7")
     case.device("scan.noread", 30, src=SORTER, track="7").device("scan.read", 40, src=SORTER, track="7", lu="L-1")
     return case.cleared("RTE_LOST", "lu/L-1", t=30)
+
+
+def R64_what_a_crane_has_and_what_it_misses() -> Case:
+    """R64, R66: a crane that cannot reach a tote has not seen it; one that cannot put it down has. A
+    route is a sight, too."""
+    case = Case().device("item.lost", 10, src=MANUAL, lu="L-1").device("item.lost", 11, src=MANUAL, lu="L-2")
+    case.device("asrs.exception", 20, src=CRANE, code="UNREACHABLE", loc="A-1", lu="L-1")
+    case.device("asrs.exception", 30, src=CRANE, code="DROPOFF", lu="L-1")
+    case.device("route.assigned", 31, src=SORTER, lu="L-2", dest="D-1")
+    return case.cleared("RTE_LOST", "lu/L-1", t=30).cleared("RTE_LOST", "lu/L-2", t=31)
 
 
 def R64_the_first_of_two_sights_comes_last() -> Case:
