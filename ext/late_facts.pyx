@@ -3,7 +3,7 @@
 
 from libc.stdint cimport int64_t
 
-from ext cimport cartons, inventory, pick_alarms, pick_events, pick_names, picks, post_ship, presses
+from ext cimport cartons, inventory, pick_alarms, pick_events, pick_names, picks, post_ship, presses, short_on_close
 from ext.cycles cimport cycle_for
 from ext.batch cimport ABSENT
 from ext.exceptions cimport CTX_CANCEL_TOO_LATE
@@ -189,6 +189,7 @@ cdef int take_back(Floor floor, const Shipment* shipment, PickWindow* window, Fa
     picks.take_back(floor, window, fact)
     if fact.lu:
         cartons.detach(floor, floor.unit_of(fact.lu), fact, &changed)
+    short_on_close.forget_closes(floor, window)
     picks.tell(floor, window, fact, ANY_TIME)
     if length(window.facts):
         pick_alarms.watch(floor, window, fact.t)

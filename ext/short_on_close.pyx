@@ -5,8 +5,7 @@ from libc.stdint cimport int64_t
 
 from ext cimport picks
 from ext.kinds cimport K_CARTON_CLOSE
-from ext.state cimport PickWindow
-from ext.store cimport List, index_of, length, nth, remove
+from ext.store cimport List, index_of, length, nth, remove, remove_at
 
 
 cdef int ask_closes(Floor floor, LoadUnit* unit) except -1:
@@ -55,6 +54,31 @@ cdef int forget_close(Cycle* cycle, const Fact* close) noexcept:
         if window.trouble.closed_by != close:
             remove(&window.closings, close)
     return 0
+
+
+cdef int forget_closes(Floor floor, PickWindow* window) noexcept:
+    """R29: a pick of it was taken back. What closed a use in which it has nothing any more does not end it."""
+    cdef const Fact* close
+    cdef int i = length(window.closings)
+    while i > 0 and floor.rules.short_on_close:
+        i -= 1
+        close = <const Fact*>nth(window.closings, i)
+        if close.kind == K_CARTON_CLOSE and window.trouble.closed_by != close and not goes_into(close.cycle, window, close):
+            remove_at(&window.closings, i)
+    return 0
+
+
+cdef bint goes_into(const Cycle* cycle, const PickWindow* window, const Fact* close) noexcept:
+    """Something of it was put there before the close, or would be."""
+    cdef const Fact* fact
+    cdef int i
+    if cycle == NULL:                           # the manifest has ended that use before
+        return False
+    for i in range(length(cycle.facts)):
+        fact = <const Fact*>nth(cycle.facts, i)
+        if fact.window == window and fact.qty > 0 and fact.t <= close.t:
+            return True
+    return index_of(cycle.unit.destined, window) >= 0 and is_destined(cycle, window, close)
 
 
 cdef bint is_destined(const Cycle* cycle, const PickWindow* window, const Fact* close) noexcept:

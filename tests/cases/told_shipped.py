@@ -24,6 +24,16 @@ def R29_a_plan_from_after_a_late_pick_that_is_heard_of_first() -> Case:
     return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1", t=20.3).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
 
 
+def R29_a_close_after_a_pick_that_came_too_late() -> Case:
+    """R29, R21c, R3: S-1 left at 20, which is heard after a pick of 20.2 and the close of 20.3: with the pick goes that
+    the close would have ended its task short."""
+    case = Case().order(2).task(2).shipment(2).plan().pick(20.2, 2, lu="L-1").close(20.3)
+    leaves(case, t=20, rx=20.6).device("telemetry", 60, src=STATION).rules["short_on_close"] = True
+    case.expect("pick.confirmed", "T-1", t=20.2, qty=0).raised("PKG_EMPTY", "carton/C-1", t=20.3)
+    case.expect("inventory.discrepancy", "/A//T-1", t=20.2, kind="POST_SHIP", expected=0, actual=2)
+    return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1", t=20.2).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+
+
 def two_uses() -> Case:
     """C-1 of S-1, C-2 of S-2, a line each; T-1 and T-2 of two pieces."""
     case = (

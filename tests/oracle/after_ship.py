@@ -92,10 +92,13 @@ def of_late(world: World, before: World) -> Iterable[Final]:
     """R29: POST_SHIP, one for each place, lot and task; and the reversals among them (R28). `before`: the world in
     which they still lie where they were put, so that it is seen whose they are."""
     late: dict[tuple[str, ...], list[Entry]] = {}
+    # R20: what names only the line is a task's, as if it had come in time
+    owners = {entry.press: window.task for window in before.windows.values() for entry in window.physical}
     for entry in entries(world.facts, world.context):
         moment = _moment(entry.t, entry.known, world)
         if entry.press not in world.knowledge.too_late or _evidence(entry.line, entry, before, moment) is None:
             continue
+        entry = entry._replace(task=owners.get(entry.press, entry.task))
         loc = world.context.place_of(entry.task, entry.fact) or ""
         late.setdefault((loc, entry.sku, entry.lot or "", entry.task or ""), []).append(entry)
     put_back: dict[str, list[Entry]] = {}
