@@ -377,7 +377,7 @@ cdef int on_later_fact(Floor floor, Shipment* shipment, int64_t t, Fact* cause) 
         tell(floor, shipment, cause, False)
     if not shipment.shipped_true or shipment.cancel_t <= t:     # R3: its cancel may have come before it happened
         return 0
-    verdict = verdict_of(floor, shipment, max(t, floor.state.watermark - 1))
+    verdict = verdict_of(floor, shipment, min(max(t, floor.state.watermark - 1), shipment.cancel_t - 1))
     if verdict.kind == READY and is_same(&verdict.data, &shipment.shipped_data):
         return quiet(floor, shipment, SHP_POST_MANIFEST_CHANGE, t, cause)
     return alarm(floor, shipment, SHP_POST_MANIFEST_CHANGE, t, cause, NAMES[cause.kind])

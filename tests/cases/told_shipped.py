@@ -4,7 +4,7 @@ first (R3)."""
 from __future__ import annotations
 
 from tests.cases.told_shipping import DOCK, load, manifested, part
-from tests.cases.writing import STATION, Case, at
+from tests.cases.writing import SORTER, STATION, Case, at
 
 TMS = "dc1/tms/main"
 
@@ -32,6 +32,18 @@ def R29_a_close_after_a_pick_that_came_too_late() -> Case:
     case.expect("pick.confirmed", "T-1", t=20.2, qty=0).raised("PKG_EMPTY", "carton/C-1", t=20.3)
     case.expect("inventory.discrepancy", "/A//T-1", t=20.2, kind="POST_SHIP", expected=0, actual=2)
     return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1", t=20.2).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+
+
+def R52_a_loss_and_a_cancel_that_are_heard_of_before_the_manifest() -> Case:
+    """R52, R56, R3: the tote is lost at 20.2, S-1 is cancelled at 20.3, and has left at 20, which is heard last: the
+    lost tote was not its own any more, so nothing of what was shipped has changed."""
+    case = (
+        Case().order(2).task(2).shipment(2).plan().pick(5, 2, lu="L-1").close(6).confirmed(2, 5).packed(2).ready(2, 6)
+    )
+    case.device("item.lost", 20.2, src=SORTER, lu="L-1").tell(TMS, "shipment.cancelled", 20.3, rev=2, shipment="S-1")
+    leaves(case, "C-1", t=20, rx=20.5).device("telemetry", 60, src=STATION)
+    case.expect("shipment.unready", "S-1", t=20.2, cause="item.lost").expect("shipment.voided", "S-1", t=20.3)
+    return case.never_raised("SHP_POST_MANIFEST_CHANGE").raised("RTE_LOST", "lu/L-1", t=20.2)
 
 
 def two_uses() -> Case:
