@@ -4,7 +4,8 @@ The wheel has levels of 64 slots; a slot of level n is 64**n ticks wide. A timer
 differs from the current one, so setting it is O(1), and it moves down once a level at the most. When the clock comes to
 a slot of the lowest level, its timers go to the heap, which brings the few of one tick into their exact order: due time,
 rank, key, serial. Rank and key make the order of equal due times a function of what is due, not of arrival (R4: "by due
-time, then pick, carton, shipment, inventory, then key"). A timer may be stale when it comes up: its target checks its
+time, then pick, carton, shipment, inventory, then key"); of several facts of one object and moment R3 says which goes
+first. A timer may be stale when it comes up: its target checks its
 own state.
 """
 
@@ -12,6 +13,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t
 
 from ext.keys cimport Key
+from ext.state cimport Fact
 from ext.store cimport Store
 from ext.texts cimport Texts
 from ext.wheel cimport LEVELS, SLOTS, Timer, Wheel
@@ -62,7 +64,9 @@ cdef class Timers:
     cdef void sift_down(self, void** items, int32_t count, Timer* moved) noexcept
     cdef bint earlier(self, const Timer* a, const Timer* b) noexcept
     cdef int compare_keys(self, const Timer* a, const Timer* b) noexcept
+    cdef int compare_facts(self, const Fact* a, const Fact* b) noexcept
     cdef Py_ssize_t compose(self, const Timer* timer, char* to) noexcept
+    cdef Py_ssize_t compose_fact(self, char* to, const Fact* fact) noexcept
     cdef Py_ssize_t add_text(self, char* to, Py_ssize_t n, int32_t text) noexcept
     cdef Py_ssize_t add_padded(self, char* to, Py_ssize_t n, int64_t number) noexcept
     cdef Py_ssize_t add(self, char* to, Py_ssize_t n, const char* text, Py_ssize_t length) noexcept

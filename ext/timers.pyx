@@ -7,8 +7,8 @@ from libc.string cimport memcmp, memcpy, memset
 
 from ext.json_writer cimport write_digits
 from ext.keys cimport KEY_CYCLE, KEY_FACT, KEY_LINE, KEY_ORDER, KEY_PLACE, KEY_TASK
-from ext.premises_data cimport Place
-from ext.state cimport B_FACT, B_PLACE, B_TIMER, Fact
+from ext.premises_data cimport Place, Scan
+from ext.state cimport B_FACT, B_PLACE, B_SCAN, B_TIMER, Fact
 from ext.store cimport head_of, last, length, nth, remove_at
 from ext.wheel cimport LEVELS, SLOTS, TICK_BITS
 
@@ -22,6 +22,14 @@ cdef extern from *:
 
 cdef enum:
     COMPOSED_MAX = 3 * 4096 + 64
+
+
+cdef inline const Fact* fact_of(const Timer* timer) noexcept:
+    """What it is about, if that is one fact; else NULL."""
+    cdef int type_ = head_of(timer.target).type
+    if type_ == B_FACT:
+        return <const Fact*>timer.target
+    return (<const Scan*>timer.target).fact if type_ == B_SCAN else NULL
 
 
 cdef class Timers:
@@ -192,7 +200,22 @@ cdef class Timers:
         if a.rank != b.rank:
             return a.rank < b.rank
         cdef int order = self.compare_keys(a, b)
+        if order == 0 and a.form != KEY_FACT:
+            order = self.compare_facts(fact_of(a), fact_of(b))
         return order < 0 if order else a.serial < b.serial
+
+    cdef int compare_facts(self, const Fact* a, const Fact* b) noexcept:
+        """R3, of one object and moment: whichever arrived first. 0: they are not about facts, or about the same."""
+        cdef char left[COMPOSED_MAX]
+        cdef char right[COMPOSED_MAX]
+        cdef Py_ssize_t m, n
+        cdef int order
+        if a == NULL or b == NULL or a == b:
+            return 0
+        m = self.compose_fact(left, a)
+        n = self.compose_fact(right, b)
+        order = memcmp(left, right, min(m, n))
+        return order if order else (m > n) - (m < n)
 
     cdef int compare_keys(self, const Timer* a, const Timer* b) noexcept:
         cdef char left[COMPOSED_MAX]
@@ -217,10 +240,7 @@ cdef class Timers:
             n = self.add(to, n, b"order/", 6)
         if timer.form == KEY_FACT:
             fact = <const Fact*>timer.target
-            if head_of(fact).type != B_FACT:
-                fact = (<const Fact**>fact)[0]
-            n = self.add_padded(to, self.add_text(to, n, fact.src), fact.epoch)
-            return self.add_padded(to, self.add_padded(to, n, fact.seq), fact.sub)
+            return self.compose_fact(to, fact if head_of(fact).type == B_FACT else (<const Fact**>fact)[0])
         if timer.form == KEY_PLACE:
             place = <const Place*>timer.target
             if head_of(place).type != B_PLACE:
@@ -232,6 +252,10 @@ cdef class Timers:
         if timer.form == KEY_LINE or timer.form == KEY_CYCLE:
             n += snprintf(to + n, 16, b"/%d" if timer.form == KEY_LINE else b"#%d", timer.number)
         return n
+
+    cdef Py_ssize_t compose_fact(self, char* to, const Fact* fact) noexcept:
+        cdef Py_ssize_t n = self.add_padded(to, self.add_text(to, 0, fact.src), fact.epoch)
+        return self.add_padded(to, self.add_padded(to, n, fact.seq), fact.sub)
 
     cdef Py_ssize_t add_text(self, char* to, Py_ssize_t n, int32_t text) noexcept:
         return self.add(to, n, self.texts.bytes_of(text), self.texts.length_of(text))

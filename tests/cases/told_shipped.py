@@ -34,6 +34,18 @@ def R29_a_close_after_a_pick_that_came_too_late() -> Case:
     return case.raised("PCK_LATE_AFTER_SHIP", "task/T-1", t=20.2).raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
 
 
+def R29_two_late_picks_of_one_moment() -> Case:
+    """R29, R3: two presses of one millisecond, told in the other order: the first of the two raises the alarm."""
+    case = (
+        leaves(Case().order(4).task(4).shipment(4).plan())
+        .pick(20.2, 1, rx=20.5, lu="L-1")
+        .pick(20.2, 2, rx=20.4, lu="L-1")
+    )
+    case.device("telemetry", 60, src=STATION).expect("inventory.discrepancy", "/A//T-1", t=20.2, expected=0, actual=3)
+    case.expect("exception.raised", "PCK_LATE_AFTER_SHIP/task/T-1/1", t=20.2, code="PCK_LATE_AFTER_SHIP", detail="+1")
+    return case.raised("SHP_LOAD_BEFORE_READY", "shipment/S-1")
+
+
 def R52_a_loss_and_a_cancel_that_are_heard_of_before_the_manifest() -> Case:
     """R52, R56, R3: the tote is lost at 20.2, S-1 is cancelled at 20.3, and has left at 20, which is heard last: the
     lost tote was not its own any more, so nothing of what was shipped has changed."""
