@@ -105,7 +105,7 @@ cdef class Core(Due):
             self.tell_deferred()
         if not self.is_behind():
             self.follow_sources()
-        if self.state.gap_closed:
+        if self.state.gaps_changed:
             self.ask_held()
         if self.state.watermark >= self.state.next_sweep:
             self.forget()

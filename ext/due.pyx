@@ -38,7 +38,7 @@ cdef class Due(Effects):
         cdef Shipment* shipment
         cdef int k
         self.state.held = NULL
-        self.state.gap_closed = False
+        self.state.gaps_changed = False
         for k in range(length(held)):
             if head_of(nth(held, k)).type == B_WINDOW:
                 window = <PickWindow*>nth(held, k)
