@@ -13,7 +13,7 @@ from ext cimport (
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
-from ext.floor cimport find_line
+from ext.floor cimport find_line, recount
 from ext.keys cimport KEY_ORDER, KEY_TASK, Key
 from ext.kinds cimport (
     K_CARTON_OPEN, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED,
@@ -208,8 +208,7 @@ cdef class Effects(Clocks):
         """R82: False: the record says nothing new, a duplicate. R46: one of which nothing counts any more is late; its caller counts it
         as taken, which is put right here."""
         if taken == DEAD:
-            self.state.count_taken -= 1
-            self.state.count_late += 1
+            recount(&self.state.count_taken, &self.state.count_late)
         return taken != KNOWN
 
     cdef int take_into(self, PickWindow* window, Fact* entry) except -1:
@@ -349,8 +348,7 @@ cdef class Effects(Clocks):
         if waiting.fact.kind == K_PACK_CONFIRM:
             return self.take_packing(waiting.fact)
         if not self.take_entries(waiting.fact, waiting.entries):
-            self.state.count_taken -= 1
-            self.state.count_duplicate += 1
+            recount(&self.state.count_taken, &self.state.count_duplicate)
         return 0
 
     cdef int missing(self, Waiting* waiting, bint dead) except -1:
@@ -371,9 +369,7 @@ cdef class Effects(Clocks):
         if length(others) == 0:
             self.floor.store.drop(table, waiting.key)
         self.state.count_waiting -= 1
-        self.state.count_taken -= 1
-        self.state.count_late += 1
-        return 0
+        return recount(&self.state.count_taken, &self.state.count_late)
 
     cdef int32_t subject_of(self, const Waiting* waiting) except -1:
         return self.floor.joined(b"task/" if waiting.is_task else b"order/", waiting.key)
