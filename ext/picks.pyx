@@ -17,7 +17,6 @@ from ext.timers cimport ANY_TIME, NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
 
-
 # ---------------------------------------------------------------------------------------------- collecting facts
 
 cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL:
@@ -230,25 +229,19 @@ cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) excep
     """R23: what the window comes to now, confirmed before short; R25, R26: as a revision of what was told before. `cause`: the fact
     that just came, NULL when time decided."""
     cdef Outcome o
-    cdef int evidence
-    cdef int64_t blind
-    cdef bint waits = False     # R7: the deadline is decided when its gap is, whatever pieces have covered its short meanwhile
+    cdef int evidence, silence
     if window.q_task < 0 or stays_dead(floor, window):
         return 0
     o = outcome(window, as_of, decided_before(window, floor.state.watermark))
     if not o.told and not revises_open(floor, window, &o, cause):
         return 0
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
-    if o.by == BY_DEADLINE and window.trouble.closed_by == NULL:
-        blind = gaps.hold_of_window(floor, window, o.closing.t, False)
-        waits = blind and o.closing.t + blind > floor.state.wall
-        if waits:
-            hold(floor, window, o.closing.t, blind)
-        if o.q_short > 0:
-            if waits:
-                return 0
-            evidence = INCOMPLETE if blind else evidence
-    if o.closing != NULL and window.trouble.closed_by == NULL and not waits:
+    silence = listen(floor, window, &o)
+    if o.q_short > 0 and silence == IN_GAP:
+        return 0
+    if o.q_short > 0 and silence == GIVEN_UP:
+        evidence = INCOMPLETE
+    if o.closing != NULL and window.trouble.closed_by == NULL and silence != IN_GAP:
         set_closed_by(floor, window, o.closing)
     if cause == NULL or (o.told and is_earlier(floor, cause, o.cause)):
         cause = o.cause                     # R3: the one that decided, whichever came last
@@ -301,8 +294,29 @@ cdef int set_closed_by(Floor floor, PickWindow* window, Fact* closing) except -1
     return 0
 
 
+cdef enum Silence:
+    MEANT               # nothing that was said is missing, or no conclusion rests on it
+    IN_GAP              # it may be that of a gap, which is waited for
+    GIVEN_UP            # `gap_hold_ms` have passed, and the gap is still there
+
+
+cdef int listen(Floor floor, PickWindow* window, const Outcome* o) except -1:
+    """R7: what the silence before a deadline is, on which its short rests. The deadline is decided when its gap is, whatever
+    pieces have covered its short meanwhile."""
+    cdef int64_t blind
+    if o.by != BY_DEADLINE or window.trouble.closed_by != NULL:
+        return MEANT
+    blind = gaps.hold_of_window(floor, window, o.closing.t, False)
+    if not blind:
+        return MEANT
+    if o.closing.t + blind <= floor.state.wall:
+        return GIVEN_UP
+    hold(floor, window, o.closing.t, blind)
+    return IN_GAP
+
+
 cdef int hold(Floor floor, PickWindow* window, int64_t t, int64_t blind) except -1:
-    """R7: a short by deadline rests on silence; inside a gap it waits, with the `pick.confirmed` of the same close."""
+    """R7: a short by deadline waits, with the `pick.confirmed` of the same close."""
     if not window.trouble.gap_held:
         floor.store.append(&floor.state.held, window)
         floor.troubled(window).gap_held = True
