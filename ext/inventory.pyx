@@ -333,41 +333,47 @@ cdef int decide(Floor floor, Finding* finding, bint by_wall) except -1:
 
 
 cdef int judge(Floor floor, Place* place, const Fact* cause) except -1:
-    """R71: one discrepancy a place; its revisions say what stands last: the last that was wrong, or the first count after it that
-    agreed. What was found before that is not asked."""
+    """R71: one discrepancy a place; its revisions say what stands last."""
+    cdef Statement standing
+    cdef int stands = sum_up(floor, place, length(place.findings), &standing)
+    if stands == SOMETHING or (stands == NOTHING_WRONG and place.ledger != NULL):   # late facts took back what was told
+        return tell(floor, place, &standing, cause)
+    return 0
+
+
+cdef enum Stands:
+    NOTHING_SAID
+    NOTHING_WRONG           # ever
+    SOMETHING
+
+
+cdef int sum_up(Floor floor, const Place* place, int count, Statement* standing) noexcept:
+    """R71: what stands of a place by its first `count` findings and by what stood before them: the last that was wrong, or the
+    first count after it that agreed; a short that says nothing leaves the place as it stood. Where nothing was ever wrong: the
+    last that could be held against an expectation. What was found before the last that was wrong is not asked."""
     cdef Finding* finding
-    cdef Statement statement, standing, agreed, nothing_wrong
+    cdef Statement statement, agreed, nothing_wrong
     cdef Marks marks = marks_of(place)
-    cdef bint stands = place.before != NULL, fits = False, wrong = False, agrees = False
-    cdef int i = length(place.findings)
+    cdef bint fits = False, agrees = False
+    cdef int i = count
     memset(&statement, 0, sizeof(statement))
-    standing = agreed = nothing_wrong = statement
-    while i > 0 and not wrong:
+    agreed = nothing_wrong = statement
+    while i > 0 and not statement.wrong:
         i -= 1
         finding = <Finding*>nth(place.findings, i)
-        if not finding.decided or not state_finding(floor, finding, &marks, &statement):
+        if not finding.decided or not state_finding(floor, finding, &marks, &statement) or statement.wrong:
             continue
-        wrong = statement.wrong
-        if wrong:
-            standing, stands = statement, True
-        else:
-            if not fits:
-                nothing_wrong, fits = statement, True
-            if statement.is_count:
-                agreed, agrees = statement, True
-    if stands and not wrong:
-        standing = place.before[0]
-    if stands and standing.wrong and agrees:
-        standing = agreed
-    if not stands and fits and place.ledger != NULL:
-        standing, stands = nothing_wrong, True  # what was told has been taken back by late facts
-    return tell(floor, place, &standing, cause) if stands else 0
-
-
-cdef bint overrides(const Statement* statement, const Statement* standing, bint stands) noexcept:
-    """R71: a count that agrees clears what was wrong, and what is wrong next revises on; a short that says nothing
-    leaves the place as it stood."""
-    return statement.wrong or (statement.is_count and stands and standing.wrong)
+        if not fits:
+            nothing_wrong, fits = statement, True
+        if statement.is_count:
+            agreed, agrees = statement, True
+    if not statement.wrong and place.before == NULL:
+        standing[0] = nothing_wrong
+        return NOTHING_WRONG if fits else NOTHING_SAID
+    standing[0] = statement if statement.wrong else place.before[0]
+    if standing.wrong and agrees:
+        standing[0] = agreed
+    return SOMETHING
 
 
 cdef int tell(Floor floor, Place* place, const Statement* statement, const Fact* cause) except -1:
@@ -404,20 +410,17 @@ cdef int prune(Floor floor, Place* place) except -1:
     """Forget what nothing can be held against any more; what stood by then stays known."""
     cdef int64_t horizon = floor.state.watermark - reach(floor)
     cdef Finding* finding
-    cdef Statement statement
-    cdef Marks marks = marks_of(place)
+    cdef Statement standing
     cdef int old = 0
-    memset(&statement, 0, sizeof(statement))
     while old < length(place.findings) and (<Finding*>nth(place.findings, old)).fact.t < horizon:
         finding = <Finding*>nth(place.findings, old)
         old += 1
-        if state_finding(floor, finding, &marks, &statement) and overrides(
-                &statement, place.before, place.before != NULL):
-            if place.before == NULL:
-                place.before = <Statement*>floor.store.new(B_STATEMENT, sizeof(Statement))
-            place.before[0] = statement
         if finding.window != NULL:
             floor.troubled(finding.window).finding = NULL
+    if old > 0 and sum_up(floor, place, old, &standing) == SOMETHING:
+        if place.before == NULL:
+            place.before = <Statement*>floor.store.new(B_STATEMENT, sizeof(Statement))
+        place.before[0] = standing
     remove_some(&place.findings, 0, old)
     horizon -= floor.rules.expectation_ttl      # what the findings that are kept are held against
     old = 0
