@@ -8,7 +8,6 @@ facts (see carton_state), as of any event time. A close or a reopening is told w
 from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
-from ext.packing cimport Contents
 from ext.state cimport Cycle, Fact, LoadUnit
 from ext.store cimport List
 
