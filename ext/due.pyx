@@ -4,8 +4,8 @@
 from libc.stdint cimport int64_t
 
 from ext cimport (
-    carton_alarms, cartons, equipment, gaps, inventory, legality, line_windows, manifests, pick_alarms, pick_events, picks,
-    post_ship, rates, refused_moves, returns, shipments, sights, stuck, touches, tracks, trailers,
+    carton_alarms, cartons, diverts, equipment, gaps, inventory, legality, line_windows, manifests, pick_alarms, pick_events,
+    picks, post_ship, rates, refused_moves, returns, shipments, sights, stuck, touches, tracks, trailers,
 )
 from ext.effects cimport TAG_DEAD, TAG_MISSING
 from ext.floor cimport Floor
@@ -102,8 +102,8 @@ cdef class Due(Effects):
             tracks.on_passed(floor, <Fact*>target)
         elif tag == tracks.TAG_UNRESOLVED:              # R60
             tracks.give_up(floor, <TrackLife*>target, floor.by_watermark.due)
-        elif tag == tracks.TAG_ITEM:                    # R61, R62
-            tracks.judge_item(floor, <Fact*>target)
+        elif tag == diverts.TAG_ITEM:                   # R61, R62
+            diverts.judge(floor, <Fact*>target)
         elif tag == tracks.TAG_MULTIREAD:               # R63
             tracks.on_multiread_passed(floor, <Multiread*>target)
         elif tag == sights.TAG_READ:                    # R63

@@ -8,8 +8,8 @@ stand in the windows. Hot: `fact_of`, `apply`, `apply_pick`, `take_into`, `take_
 from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    cartons, inventory, late_facts, line_windows, packing, pick_alarms, pick_events, pick_units, picks, post_ship, premises,
-    presses, shipments, sights, touches, tracks, trailers,
+    cartons, diverts, inventory, late_facts, line_windows, packing, pick_alarms, pick_events, pick_units, picks, post_ship,
+    premises, presses, shipments, sights, touches, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
@@ -54,7 +54,7 @@ cdef class Effects(Clocks):
         self.state.names_bytes += <size_t>batch.names[i]
         return fact
 
-    # ------------------------------------------------------------------------------------------ taking effect
+    # ------------------------------------------------------------------------------------------ for every record, every pick
 
     cdef bint apply(self, Source* source, Fact* fact, Batch batch, Py_ssize_t i) except -1:
         """Hand the fact to the window that it concerns. False: it says nothing new (R30)."""
@@ -75,7 +75,7 @@ cdef class Effects(Clocks):
             tracks.take(self.floor, source, fact)
         elif kind == K_WEIGH or kind == K_DIVERT_CONFIRMED or K_ITEM_RECIRCULATED <= kind <= K_ITEM_ARRIVED:
             if fact.lu:
-                tracks.watch_item(self.floor, fact)
+                diverts.watch(self.floor, fact)
                 shipments.take_unit_fact(self.floor, fact)
             else:
                 tracks.take(self.floor, source, fact)
@@ -103,6 +103,59 @@ cdef class Effects(Clocks):
                 return self.book(self.take_into(window, fact))
         self.entries_of(fact, batch, i, &entries)
         return self.take_entries(fact, entries)
+
+    cdef int take_into(self, PickWindow* window, Fact* entry) except -1:
+        """A pick, a reversal or a short, into its window. Returns what became of it (Taken)."""
+        if picks.stays_dead(self.floor, window):
+            return self.refuse_buried(entry)
+        if entry.kind != K_PICK_SHORT:
+            return NEW if self.take_entry(window, entry) else KNOWN
+        picks.take_closing(self.floor, window, entry)
+        return NEW
+
+    cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
+        """A pick or a reversal: into its window and its carton, unless it is late (R29) or its press is known (R30)."""
+        cdef List* changed = NULL
+        cdef Fact* other = NULL
+        cdef bint known, told = fact.late and fact.window == NULL       # told before, as one from after the manifest
+        cdef bint inside = fact.window != NULL and fact.lu      # R20: the line's window sent it back
+        cdef int k
+        fact.follows = not fact.lu or (inside and fact.follows)
+        if not fact.lu:
+            fact.lu = pick_units.unit_of(self.floor, window, fact)
+        if late_facts.comes_after_ship(self.floor, window, fact):
+            if inside:
+                line_windows.leave_unit(self.floor, fact)
+            return late_facts.take_late(self.floor, window, fact)
+        known = fact.press != 0 and presses.note_press(self.floor, window, fact)
+        if known:
+            other = presses.counted_press(window, fact, False)
+            if not self.replace_twin(window, fact, other):
+                if inside:
+                    line_windows.leave_unit(self.floor, fact)
+                return False
+        if other != NULL:
+            pick_units.take_back(self.floor, window, other, fact.lu, &changed)
+            window.stall_watched = False            # R22: it is silent since the earlier of the two
+        picks.take_pick(self.floor, window, fact)
+        inventory.take_pick(self.floor, window, fact)
+        if fact.lu and other != NULL and other.lu == fact.lu:
+            cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
+        elif fact.lu:
+            pick_units.join(self.floor, fact, inside, &changed)
+        if fact.qty > 0 and (window.reversed or window.trouble.other_sku != NULL):
+            pick_units.lead_reversals(self.floor, window, fact, &changed)
+        if fact.qty < 0 and not told:
+            pick_events.tell_reversal(self.floor, window, fact)
+        picks.decide(self.floor, window, fact)
+        touches.touch_line(self.floor, window.line, fact.t, fact)
+        for k in range(length(changed)):
+            shipments.touch_cycle(self.floor, <Cycle*>nth(changed, k), fact)
+        self.floor.store.free(changed)
+        pick_alarms.watch(self.floor, window, fact.t)
+        return not known
+
+    # ------------------------------------------------------------------------------------------ the other kinds
 
     cdef int apply_carton(self, Fact* fact, Batch batch, Py_ssize_t i) except -1:
         """Opened, closed, voided, labelled, loaded: a fact about a load unit."""
@@ -211,57 +264,6 @@ cdef class Effects(Clocks):
             recount(&self.state.count_taken, &self.state.count_late)
         return taken != KNOWN
 
-    cdef int take_into(self, PickWindow* window, Fact* entry) except -1:
-        """A pick, a reversal or a short, into its window. Returns what became of it (Taken)."""
-        if picks.stays_dead(self.floor, window):
-            return self.refuse_buried(entry)
-        if entry.kind != K_PICK_SHORT:
-            return NEW if self.take_entry(window, entry) else KNOWN
-        picks.take_closing(self.floor, window, entry)
-        return NEW
-
-    cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
-        """A pick or a reversal: into its window and its carton, unless it is late (R29) or its press is known (R30)."""
-        cdef List* changed = NULL
-        cdef Fact* other = NULL
-        cdef bint known, told = fact.late and fact.window == NULL       # told before, as one from after the manifest
-        cdef bint inside = fact.window != NULL and fact.lu      # R20: the line's window sent it back
-        cdef int k
-        fact.follows = not fact.lu or (inside and fact.follows)
-        if not fact.lu:
-            fact.lu = pick_units.unit_of(self.floor, window, fact)
-        if late_facts.comes_after_ship(self.floor, window, fact):
-            if inside:
-                line_windows.leave_unit(self.floor, fact)
-            return late_facts.take_late(self.floor, window, fact)
-        known = fact.press != 0 and presses.note_press(self.floor, window, fact)
-        if known:
-            other = presses.counted_press(window, fact, False)
-            if not self.replace_twin(window, fact, other):
-                if inside:
-                    line_windows.leave_unit(self.floor, fact)
-                return False
-        if other != NULL:
-            pick_units.take_back(self.floor, window, other, fact.lu, &changed)
-            window.stall_watched = False            # R22: it is silent since the earlier of the two
-        picks.take_pick(self.floor, window, fact)
-        inventory.take_pick(self.floor, window, fact)
-        if fact.lu and other != NULL and other.lu == fact.lu:
-            cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
-        elif fact.lu:
-            pick_units.join(self.floor, fact, inside, &changed)
-        if fact.qty > 0 and (window.reversed or window.trouble.other_sku != NULL):
-            pick_units.lead_reversals(self.floor, window, fact, &changed)
-        if fact.qty < 0 and not told:
-            pick_events.tell_reversal(self.floor, window, fact)
-        picks.decide(self.floor, window, fact)
-        touches.touch_line(self.floor, window.line, fact.t, fact)
-        for k in range(length(changed)):
-            shipments.touch_cycle(self.floor, <Cycle*>nth(changed, k), fact)
-        self.floor.store.free(changed)
-        pick_alarms.watch(self.floor, window, fact.t)
-        return not known
-
     cdef bint replace_twin(self, PickWindow* window, const Fact* fact, const Fact* other) except -1:
         """R30, R3: another record told of this press. The earlier of the two counts, unless the watermark had passed it when it came.
         True: this one does. `other`: the pick that has counted so far, to be taken back by the caller; NULL: it was a late one (R29).
@@ -353,7 +355,7 @@ cdef class Effects(Clocks):
 
     cdef int missing(self, Waiting* waiting, bint dead) except -1:
         """R11: its context has not come: within `ctx_wait_ms`, which raises `CTX_MISSING`; or (`dead`) within `lateness_ms`, and the
-        record is given up."""
+        record is given up (R82: `late`)."""
         cdef Table* table = self.state.waiting_tasks if waiting.is_task else self.state.waiting_orders
         cdef List* others
         if waiting.over:
