@@ -19,7 +19,7 @@ from ext.timers cimport NEVER, RANK_INVENTORY
 cdef int PICKS_KEPT = 64            # of a place, before the first look at what is old
 
 
-# ---------------------------------------------------------------------------------------------- collecting facts
+# ---------------------------------------------------------------------------------------------- for every pick
 
 cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1:
     """A pick takes away from its place, a reversal puts back; without a `loc` it is the task's."""
@@ -32,6 +32,26 @@ cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1:
     return touch(floor, place, fact.t, fact)
 
 
+cdef Place* place_of_pick(Floor floor, const PickWindow* window, const Fact* fact) except? NULL:
+    """NULL: neither the pick nor its task names a place."""
+    cdef int32_t loc = loc_of(window, fact)
+    return place_of(floor, loc, fact.sku, fact.lot, fact.t) if loc else NULL
+
+
+cdef Place* place_of(Floor floor, int32_t loc, int32_t sku, int32_t lot, int64_t t) except NULL:
+    """The place; a new one takes over what the crane has found at its shelf."""
+    cdef Place* place = <Place*>find(floor.state.places, pair(loc, sku))
+    while place != NULL and place.lot != lot:
+        place = place.other_lot
+    if place == NULL:
+        return new_place(floor, shelf_of(floor, loc), sku, lot, t)
+    place.last_t = max(place.last_t, t)
+    return place
+
+
+# ---------------------------------------------------------------------------------------------- collecting facts
+
+
 cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1:
     """R30: another record tells of this press."""
     cdef Place* place = place_of_pick(floor, window, fact)
@@ -39,12 +59,6 @@ cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1:
         return 0
     remove(&place.picks, fact)
     return touch(floor, place, fact.t, fact)
-
-
-cdef Place* place_of_pick(Floor floor, const PickWindow* window, const Fact* fact) except? NULL:
-    """NULL: neither the pick nor its task names a place."""
-    cdef int32_t loc = loc_of(window, fact)
-    return place_of(floor, loc, fact.sku, fact.lot, fact.t) if loc else NULL
 
 
 cdef int expect(Floor floor, Fact* fact, int64_t rev, int64_t as_of) except -1:
@@ -167,17 +181,6 @@ cdef Shelf* shelf_of(Floor floor, int32_t loc) except NULL:
         shelf.loc = loc
         floor.store.put(floor.state.shelves, loc, shelf)
     return shelf
-
-
-cdef Place* place_of(Floor floor, int32_t loc, int32_t sku, int32_t lot, int64_t t) except NULL:
-    """The place; a new one takes over what the crane has found at its shelf."""
-    cdef Place* place = <Place*>find(floor.state.places, pair(loc, sku))
-    while place != NULL and place.lot != lot:
-        place = place.other_lot
-    if place == NULL:
-        return new_place(floor, shelf_of(floor, loc), sku, lot, t)
-    place.last_t = max(place.last_t, t)
-    return place
 
 
 cdef Place* new_place(Floor floor, Shelf* shelf, int32_t sku, int32_t lot, int64_t t) except NULL:

@@ -17,6 +17,40 @@ from ext.timers cimport ANY_TIME, NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
 
+# ---------------------------------------------------------------------------------------------- for every pick
+
+cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """A pick or reversal joins its window."""
+    fact.window = window
+    if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
+        floor.insert_sorted(&floor.troubled(window).other_sku, fact)
+        return pick_alarms.expect(floor, window, fact.t)
+    fact.late = window.trouble.closed_by != NULL and fact.t <= window.trouble.closed_by.t
+    floor.insert_sorted(&window.facts, fact)
+    window.q_sum += fact.qty
+    window.reversed = window.reversed or fact.qty < 0
+    return pick_alarms.expect(floor, window, fact.t)
+
+
+cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1:
+    """`cause` has just come: tell what the outcome says now."""
+    if is_plainly_open(window):
+        return 0
+    if floor.state.deferring:
+        floor.troubled(window).deferred_cause = cause
+        if not window.trouble.deferred:
+            floor.troubled(window).deferred = True
+            floor.store.append(&floor.state.deferred, window)
+        return 0
+    return tell(floor, window, cause, ANY_TIME)
+
+
+cdef bint is_plainly_open(const PickWindow* window) noexcept:
+    """Without the walk: nothing was told, nothing can close it but its quantity, and that was never reached."""
+    return (window.q_sum < window.q_task and not window.reversed and window.confirmed == NULL
+            and length(window.closings) == 0 and window.trouble.short_told == NULL and window.trouble.cancel_t == NEVER)
+
+
 # ---------------------------------------------------------------------------------------------- collecting facts
 
 cdef PickWindow* new_window(Floor floor, Line* line, int32_t task) except NULL:
@@ -95,19 +129,6 @@ cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
             continue
         best, best_open, best_close = window, not o.closed, o.t_close
     return best
-
-
-cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """A pick or reversal joins its window."""
-    fact.window = window
-    if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
-        floor.insert_sorted(&floor.troubled(window).other_sku, fact)
-        return pick_alarms.expect(floor, window, fact.t)
-    fact.late = window.trouble.closed_by != NULL and fact.t <= window.trouble.closed_by.t
-    floor.insert_sorted(&window.facts, fact)
-    window.q_sum += fact.qty
-    window.reversed = window.reversed or fact.qty < 0
-    return pick_alarms.expect(floor, window, fact.t)
 
 
 cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1:
@@ -204,25 +225,6 @@ cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1:
     elif window.trouble.alarms:
         pick_alarms.expect(floor, window, t)        # R22: it ends a stall, also where a later pick was told already
     return tell(floor, window, NULL, ANY_TIME)
-
-
-cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1:
-    """`cause` has just come: tell what the outcome says now."""
-    if is_plainly_open(window):
-        return 0
-    if floor.state.deferring:
-        floor.troubled(window).deferred_cause = cause
-        if not window.trouble.deferred:
-            floor.troubled(window).deferred = True
-            floor.store.append(&floor.state.deferred, window)
-        return 0
-    return tell(floor, window, cause, ANY_TIME)
-
-
-cdef bint is_plainly_open(const PickWindow* window) noexcept:
-    """Without the walk: nothing was told, nothing can close it but its quantity, and that was never reached."""
-    return (window.q_sum < window.q_task and not window.reversed and window.confirmed == NULL
-            and length(window.closings) == 0 and window.trouble.short_told == NULL and window.trouble.cancel_t == NEVER)
 
 
 cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1:
