@@ -1,5 +1,5 @@
 # cython: boundscheck=False, wraparound=False
-"""Load units and cartons (R40-R48): see cartons.pxd. Hot: `attach`, `follow`."""
+"""Cartons (R42-R46, R56), and what a fact of a load unit sets going: see cartons.pxd. Hot: `attach`, `follow`."""
 
 from libc.stdint cimport uint64_t
 

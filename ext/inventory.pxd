@@ -2,7 +2,7 @@
 
 A place is (loc, sku, lot) and the business key of its discrepancy. It holds its expectations, the picks out of it and
 its findings (an operator's short, a count, a shelf that the crane found empty), all by event time; what is said of it is
-a function of these, judged again whenever one of them comes late.
+a function of these (see discrepancies), judged again whenever one of them comes late.
 """
 
 from libc.stdint cimport int64_t
