@@ -74,11 +74,11 @@ cdef class Effects(Clocks):
         elif kind == K_ITEM_INDUCTED or kind == K_IDENT_ASSIGNED or kind == K_SCAN_NOREAD:
             tracks.take(self.floor, source, fact)
         elif kind == K_WEIGH or kind == K_DIVERT_CONFIRMED or K_ITEM_RECIRCULATED <= kind <= K_ITEM_ARRIVED:
+            if fact.track:                  # one that names its unit, too, says whose the others of its track are
+                tracks.take(self.floor, source, fact)
             if fact.lu:
                 diverts.watch(self.floor, fact)
                 shipments.take_unit_fact(self.floor, fact)
-            else:
-                tracks.take(self.floor, source, fact)
         elif K_CARTON_OPEN <= kind <= K_LOAD_REMOVED:
             self.apply_carton(fact, batch, i)
         else:
@@ -187,6 +187,8 @@ cdef class Effects(Clocks):
             return tracks.take_multiread(self.floor, source, fact, codes, self.is_closing_point(record.get("point")))
         if premises.concerns(fact.kind):
             return premises.take(self.floor, fact, batch.fields(i))
+        if fact.lu and fact.track:
+            return tracks.take(self.floor, source, fact)
         return sights.joins_nothing(self.floor, fact)
 
     cdef int32_t number_in(self, Batch batch, Py_ssize_t i, const char* name, int32_t length) except -1:

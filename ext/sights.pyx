@@ -9,8 +9,8 @@ from ext.batch cimport ABSENT
 from ext.exceptions cimport ID_MULTI, RTE_LOST
 from ext.keys cimport fact_key
 from ext.kinds cimport (
-    K_CARTON_PLAN, K_DIVERT_FAILED, K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_STRAY, K_LU_BIND,
-    K_RETRIEVE_CONFIRMED, K_SCAN_NOREAD, K_SCAN_READ, K_STORE_CONFIRMED,
+    K_ASRS_EXCEPTION, K_CARTON_PLAN, K_DIVERT_FAILED, K_ITEM_LOST, K_ITEM_STRAY, K_LU_BIND, K_RETURN_GRADED, K_RETURN_SCANNED,
+    K_ROUTE_ASSIGNED, K_SCAN_NOREAD, K_SCAN_READ, K_STORE_CONFIRMED,
 )
 from ext.sources cimport Glimpse, GlimpseList, Sighting
 from ext.state cimport B_GLIMPSES, B_SIGHTING, Cycle
@@ -28,6 +28,8 @@ cdef enum:
 cdef bint note(Floor floor, Source* source, Fact* fact) except -1:
     """A device has named a load unit. True: it is a mere sight of one that was lost once."""
     cdef Sighting* sighting
+    if fact.kind == K_ASRS_EXCEPTION and not crane_has_it(floor, fact):
+        return False
     if floor.state.watermark >= floor.state.sightings_until:
         turn_over(floor)
     if not source.area:
@@ -265,8 +267,13 @@ cdef bint was_bound(const Cycle* cycle, int64_t t) noexcept:
 
 cdef bint is_mere_sight(int kind) noexcept:
     """What names a load unit and does not join its facts by itself."""
-    return (kind == K_SCAN_READ or kind == K_SCAN_NOREAD or kind == K_ITEM_INDUCTED or kind == K_IDENT_ASSIGNED
-            or kind == K_DIVERT_FAILED or kind == K_STORE_CONFIRMED or kind == K_RETRIEVE_CONFIRMED)
+    return (K_SCAN_READ <= kind <= K_ROUTE_ASSIGNED or kind == K_DIVERT_FAILED
+            or K_STORE_CONFIRMED <= kind <= K_ASRS_EXCEPTION or kind == K_RETURN_SCANNED or kind == K_RETURN_GRADED)
+
+
+cdef bint crane_has_it(Floor floor, const Fact* fact) except -1:
+    """R64, R66: the unit cannot be put down, or is not the one that was expected. Else it is missed rather than seen."""
+    return fact.code and floor.text(fact.code) in ("DEST_OCCUPIED", "DROPOFF", "LU_MISMATCH")
 
 
 cdef bint was_lost(Floor floor, int32_t lu) noexcept:

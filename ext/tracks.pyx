@@ -7,7 +7,7 @@ from ext cimport diverts, sights
 from ext.exceptions cimport ID_MULTI, ID_UNRESOLVED
 from ext.keys cimport fact_key, text_key
 from ext.kinds cimport (
-    K_IDENT_ASSIGNED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_SCAN_NOREAD, K_SCAN_READ,
+    K_DIVERT_CONFIRMED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_SCAN_NOREAD, K_SCAN_READ, K_WEIGH,
 )
 from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
@@ -214,14 +214,16 @@ cdef Track* track_of(Floor floor, const Fact* fact) except NULL:
 cdef int resolve(Floor floor, Fact* fact) except -1:
     """R60: the fact joins the life of its track that holds its event time."""
     cdef TrackLife* life = life_at(floor, track_of(floor, fact), fact)
-    if fact.kind == K_ITEM_INDUCTED or fact.kind == K_SCAN_READ or fact.kind == K_IDENT_ASSIGNED:
+    if fact.kind == K_ITEM_INDUCTED or (fact.lu and fact.kind != K_SCAN_NOREAD):
         floor.state.open_tracks -= 1
         if fact.lu:
             identify(floor, life, fact)
             see(floor, fact)                # the loss before it may not have been known to be this unit's when it came
             if floor.state.open_episodes[ID_MULTI]:
                 floor.outlet.clear(ID_MULTI, sights.subject_of(floor, fact), fact.t, fact)
-        if fact.kind != K_SCAN_READ:        # which may stand for a close (R42)
+        if fact.kind == K_ITEM_RECIRCULATED:
+            count_loop(floor, life, fact)
+        if not joins_its_unit(fact.kind):
             sights.joins_nothing(floor, fact)
     elif life.lu and fact.t - life.known_t <= floor.rules.ident_wait:
         floor.state.open_tracks -= 1
@@ -230,6 +232,12 @@ cdef int resolve(Floor floor, Fact* fact) except -1:
     else:
         await_name(floor, life, fact)
     return 0
+
+
+cdef bint joins_its_unit(int kind) noexcept:
+    """A read may stand for a close (R42)."""
+    return (kind == K_SCAN_READ or kind == K_WEIGH or kind == K_DIVERT_CONFIRMED
+            or K_ITEM_RECIRCULATED <= kind <= K_ITEM_ARRIVED)
 
 
 cdef int await_name(Floor floor, TrackLife* life, Fact* fact) except -1:
@@ -358,10 +366,12 @@ cdef bint is_near(Floor floor, const Fact* known, const Fact* item) noexcept:
 
 cdef int name_it(Floor floor, TrackLife* life, Fact* fact) except -1:
     fact.lu = life.lu
-    if fact.kind == K_ITEM_RECIRCULATED:
-        life.loops += 1
-        diverts.check_loops(floor, fact, life.loops)
-    return 0
+    return count_loop(floor, life, fact) if fact.kind == K_ITEM_RECIRCULATED else 0
+
+
+cdef int count_loop(Floor floor, TrackLife* life, const Fact* fact) except -1:
+    life.loops += 1
+    return diverts.check_loops(floor, fact, life.loops)
 
 
 cdef int give_named(Floor floor, const List* facts) except -1:

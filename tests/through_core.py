@@ -11,6 +11,7 @@ from engine.contracts import Emitted
 from engine.records import make_decoder
 from ext.batch import Batch
 from ext.core import Core
+from ext.ndjson import NdjsonDecoder
 from ext.texts import Texts
 
 Record = dict[str, Any]
@@ -38,10 +39,12 @@ def feed(
     until_us: int = -1,
     cuts: Sequence[int] = (),
     sources: Mapping[str, Mapping[str, int]] | None = None,
+    decoder: NdjsonDecoder | None = None,
 ) -> Outcome:
-    """`cuts`: where the feed is split into batches, as positions in `records`. `sources`: rules of single sources."""
-    texts = Texts()
-    decoder = make_decoder(texts)
+    """`cuts`: where the feed is split into batches, as positions in `records`. `sources`: rules of single sources.
+    `decoder`: one that is used again, with its texts; to make one costs more than to feed thirty records."""
+    decoder = decoder or make_decoder(Texts())
+    texts = decoder.texts
     core = Core(site, texts, dict(rules or {}), [(name, dict(own)) for name, own in (sources or {}).items()])
     emitted: list[Emitted] = []
     refused: list[tuple[int, str]] = []

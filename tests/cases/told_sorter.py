@@ -8,7 +8,7 @@ from tests.cases.told_shipping import leaves, load, manifested, part, two_carton
 from tests.cases.told_time import with_slow_sources
 from tests.cases.writing import SORTER, STATION, Case
 
-MANUAL = "dc1/sorter/MAN-1"
+MANUAL, CRANE = "dc1/sorter/MAN-1", "dc1/asrs/CRN-1"
 
 
 def R62_diverted_anew_before_it_went_astray_was_told() -> Case:
@@ -71,11 +71,38 @@ def R60_identified_too_long_ago_and_once_more() -> Case:
     return case.expect("exception.raised", "RTE_WRONG_DEST/lu/L-1/1", t=611).never_raised("ID_UNRESOLVED")
 
 
+def R60_a_divert_that_names_both() -> Case:
+    """R60: a machine that says "track 7, L-1" with a divert has identified the track as well as with a scan: it was L-1
+    that was lost at 20."""
+    case = Case().device("item.inducted", 10, src=SORTER, track="7").device("item.lost", 20, src=SORTER, track="7")
+    case.device("divert.confirmed", 30, src=SORTER, track="7", lu="L-1", dest="D-1").until(700)
+    case.expect("exception.raised", "RTE_LOST/lu/L-1/1", t=20, code="RTE_LOST").cleared("RTE_LOST", "lu/L-1", t=30)
+    return case.never_raised("ID_UNRESOLVED").counted(open=0)
+
+
+def R61_loops_that_name_both() -> Case:
+    """R61, R60: four loops of one life of track 7, three of which say that it is L-1."""
+    case = Case().device("item.recirculated", 10, src=SORTER, track="7")
+    for t in (20, 30, 40):
+        case.device("item.recirculated", t, src=SORTER, track="7", lu="L-1")
+    return case.expect("exception.raised", "RTE_MAX_RECIRC/lu/L-1/1", t=40, code="RTE_MAX_RECIRC", detail="4 loops")
+
+
 def R64_a_scan_that_nobody_could_read_finds_it() -> Case:
     """R64, R60: of two sights of track 7 the first could not be read: it was there all the same."""
     case = Case().device("item.lost", 20, src=MANUAL, lu="L-1").device("item.inducted", 25, src=SORTER, track="7")
     case.device("scan.noread", 30, src=SORTER, track="7").device("scan.read", 40, src=SORTER, track="7", lu="L-1")
     return case.cleared("RTE_LOST", "lu/L-1", t=30)
+
+
+def R64_what_a_crane_has_and_what_it_misses() -> Case:
+    """R64, R66: a crane that cannot reach a tote has not seen it; one that cannot put it down has. A
+    route is a sight, too."""
+    case = Case().device("item.lost", 10, src=MANUAL, lu="L-1").device("item.lost", 11, src=MANUAL, lu="L-2")
+    case.device("asrs.exception", 20, src=CRANE, code="UNREACHABLE", loc="A-1", lu="L-1")
+    case.device("asrs.exception", 30, src=CRANE, code="DROPOFF", lu="L-1")
+    case.device("route.assigned", 31, src=SORTER, lu="L-2", dest="D-1")
+    return case.cleared("RTE_LOST", "lu/L-1", t=30).cleared("RTE_LOST", "lu/L-2", t=31)
 
 
 def R64_the_first_of_two_sights_comes_last() -> Case:

@@ -36,5 +36,10 @@ def _last(cycle: Cycle, kind: str) -> Fact | None:
 
 def is_lost(sights: list[Fact]) -> bool:
     """R64. reading: any device record of the unit after the loss is a sight of it, one of its parent too (R48)."""
-    device = [fact for fact in sights if fact.device]
+    device = [fact for fact in sights if fact.device and is_there(fact)]
     return bool(device) and device[-1].kind == "item.lost"
+
+
+def is_there(fact: Fact) -> bool:
+    """Reading: a crane that misses a unit, or cannot reach it, has not seen it."""
+    return fact.kind != "asrs.exception" or fact.record["code"] in ("DEST_OCCUPIED", "DROPOFF", "LU_MISMATCH")

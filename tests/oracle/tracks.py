@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from tests.oracle.facts import Fact, Rules
+from tests.oracle.holds import is_there
 
 Bound = Callable[[str, int], bool]  # whether a load unit is bound to something at a moment
 
@@ -40,7 +41,7 @@ def _multireads(facts: list[Fact], rules: Rules, is_bound: Bound) -> dict[int, s
         seen = {
             fact.record.get("lu")
             for fact in facts
-            if fact.device and area(fact) == area(scan) and scan.t - wait <= fact.t <= scan.t
+            if fact.device and is_there(fact) and area(fact) == area(scan) and scan.t - wait <= fact.t <= scan.t
         }
         counts = {code for code in scan.record["codes"] if code in seen or is_bound(code, scan.t)}
         if len(counts) == 1:
