@@ -75,6 +75,8 @@ def read(name: str, chunk_bytes: int = CHUNK_BYTES) -> Iterator[Chunk]:
             yield from cut(parquet.read(Path(name)))
         else:
             yield from cut(_blocks(name, chunk_bytes))
+    except IsADirectoryError as error:
+        raise Refused(f"{name}: cannot be read: {error.strerror}, and there is no journal in it") from None
     except OSError as error:
         raise Refused(f"{name}: cannot be read: {error.strerror or error}") from None
     except zstandard.ZstdError as error:

@@ -26,5 +26,6 @@ cdef Fact* release_of(Floor floor, const Cycle* cycle, int64_t as_of) except? NU
 cdef bint is_off(const CartonPlan* plan, int64_t weight, int64_t as_of) noexcept
 cdef Fact* last_good_label(Floor floor, const Cycle* cycle, bint with_sscc) noexcept
 cdef int64_t weight_of(Floor floor, const Cycle* cycle, int64_t t_close) noexcept
+cdef Fact* void_of(const Cycle* cycle) noexcept
 cdef bint closes(int kind) noexcept
 cdef bint reopens(int kind) noexcept

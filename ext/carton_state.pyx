@@ -153,3 +153,11 @@ cdef Fact* last_good_label(Floor floor, const Cycle* cycle, bint with_sscc) noex
             return fact
         i -= 1
     return NULL
+
+
+cdef Fact* void_of(const Cycle* cycle) noexcept:
+    """R56: NULL: there is none."""
+    cdef int i = length(cycle.facts) - 1
+    while i >= 0 and (<Fact*>nth(cycle.facts, i)).kind != K_CARTON_VOID:
+        i -= 1
+    return <Fact*>nth(cycle.facts, i) if i >= 0 else NULL

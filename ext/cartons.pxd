@@ -1,4 +1,4 @@
-"""Cartons (R42 to R46, R56): what a carton is, when it is closed, and what is told of it.
+"""Cartons (R42 to R46, R56): when one is closed, opened again and voided; what is told of that, carton_events says.
 
 The cycles of a unit are a function of its sorted facts (see cycles); the state of a carton is a function of its cycle's
 facts (see carton_state), as of any event time. A close or a reopening is told when the watermark has passed it by
@@ -8,7 +8,6 @@ facts (see carton_state), as of any event time. A close or a reopening is told w
 from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
-from ext.packing cimport Contents
 from ext.state cimport Cycle, Fact, LoadUnit
 from ext.store cimport List
 

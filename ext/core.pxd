@@ -9,7 +9,6 @@ from ext.due cimport Due
 from ext.payloads cimport Payloads
 from ext.sources cimport Source
 from ext.state cimport Name
-from ext.store cimport Table
 
 
 @cython.final
@@ -42,8 +41,3 @@ cdef class Core(Due):
     cdef int relieve(self) except -1
     cdef list spoken_for(self, int32_t src, str scope)
     cdef bint admit_stranger(self, int32_t src, int64_t t_rx) noexcept
-    cdef bint is_known(self, Batch batch, Py_ssize_t i) except -1
-    cdef int64_t open_picks(self, uint64_t start, uint64_t stop) noexcept
-    cdef int64_t open_cartons(self, uint64_t start, uint64_t stop) noexcept
-    cdef int64_t open_shipments(self, uint64_t start, uint64_t stop) noexcept
-    cdef bint names_known(self, Batch batch, Py_ssize_t i, str field, Table* table) except -1

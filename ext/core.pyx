@@ -8,22 +8,18 @@ A record first moves the wall clock, which decides what is due by it; then it ta
 
 from libc.stdint cimport int32_t, uint8_t, uint64_t
 
-from ext cimport gaps, garbage, outcomes, presence, retention, snapshot, tombstones
+from ext cimport gaps, garbage, open_windows, presence, retention, snapshot, strangers, tombstones
 from ext.batch cimport ABSENT, F_HIST
 from ext.context cimport SAME, TAKEN
 from ext.exceptions cimport CFG_STATE_FULL, TIME_TOO_LATE
 from ext.floor cimport Floor
-from ext.kinds cimport (
-    K_CLOCK_TICK, K_COUNT_REPORTED, K_LINK_DOWN, K_LINK_UP, K_RETURN_GRADED, K_RETURN_SCANNED, K_SOURCE_GAP, K_TRAILER_CLOSED,
-    is_context, is_device, is_noise,
-)
+from ext.kinds cimport K_CLOCK_TICK, K_LINK_DOWN, K_LINK_UP, K_SOURCE_GAP, is_context, is_device, is_noise
 from ext.outlet cimport named_source
 from ext.payloads cimport Payloads, first_word, new_name
-from ext.rates cimport MINUTE
 from ext.seen cimport add_content
 from ext.sources cimport Source
-from ext.state cimport Cycle, Fact, Line, LoadUnit, PickWindow, Shipment, State, Strangers
-from ext.store cimport find, length, nth, pair
+from ext.state cimport Fact, State
+from ext.store cimport Table, find
 from ext.texts cimport Texts
 from ext.timers cimport NEVER
 
@@ -33,7 +29,6 @@ from ext.snapshot import SnapshotError
 cdef int64_t SWEEPS = 64                # in one `retention_ms`
 cdef int64_t SWEEP_MIN = 60_000_000     # microseconds of event time
 cdef int64_t KEEP_MIN = 60_000_000      # microseconds of event time that even a full state remembers
-cdef int64_t STRANGERS_MAX = 1200       # of one source in a full state, half of them forgotten a minute: ten a second, for ever
 
 
 cdef class Core(Due):
@@ -105,7 +100,7 @@ cdef class Core(Due):
             self.tell_deferred()
         if not self.is_behind():
             self.follow_sources()
-        if self.state.gap_closed:
+        if self.state.gaps_changed:
             self.ask_held()
         if self.state.watermark >= self.state.next_sweep:
             self.forget()
@@ -135,7 +130,7 @@ cdef class Core(Due):
         cdef bint hist = batch.flags[i] & F_HIST
         cdef Source* source
         cdef Fact* fact
-        if self.state.full and not self.is_known(batch, i) and not self.admit_stranger(batch.src[i], t_rx):
+        if self.state.full and not strangers.is_known(self.floor, batch, i) and not self.admit_stranger(batch.src[i], t_rx):
             self.state.count_rejected += 1
             return 0
         source = self.source(batch.src[i])
@@ -325,34 +320,8 @@ cdef class Core(Due):
         """A full state still takes what nobody knows from a source that says few such names, and new sources if they are
         few: one mad scanner must not keep another's cartons out."""
         cdef Source* source = <Source*>find(self.state.sources, src)
-        cdef bint few = count_stranger(&source.strangers if source != NULL else &self.state.strangers, t_rx)
+        cdef bint few = strangers.are_few(&source.strangers if source != NULL else &self.state.strangers, t_rx)
         return few and self.held() <= self.crowded_at
-
-    cdef bint is_known(self, Batch batch, Py_ssize_t i) except -1:
-        """`state_bytes_max`: does the record name a task, an order, a load unit or a track that is known? Where it names none of
-        these: a place, an RMA or a trailer? Each `loc`, `dest` and `code` of a fault or of the crane counts as unknown."""
-        if find(self.state.sources, batch.src[i]) == NULL:
-            return False
-        if batch.task[i]:
-            return find(self.state.tasks, batch.task[i]) != NULL
-        if batch.order[i]:
-            return find(self.state.orders, batch.order[i]) != NULL
-        if batch.lu[i]:
-            return find(self.state.units, batch.lu[i]) != NULL
-        if batch.track[i]:
-            return find(self.state.tracks, pair(batch.src[i], batch.track[i])) != NULL
-        if batch.kind[i] == K_COUNT_REPORTED:
-            return find(self.state.places, pair(batch.loc[i], batch.sku[i])) != NULL
-        if batch.kind[i] == K_RETURN_SCANNED or batch.kind[i] == K_RETURN_GRADED:
-            return self.names_known(batch, i, "rma", self.state.rmas)
-        if batch.kind[i] == K_TRAILER_CLOSED:
-            return self.names_known(batch, i, "trailer", self.state.trailers)
-        return not batch.loc[i] and not batch.dest[i] and not batch.code[i]
-
-    cdef bint names_known(self, Batch batch, Py_ssize_t i, str field, Table* table) except -1:
-        """The same of a name that only the line holds."""
-        cdef object name = batch.fields(i).get(field)
-        return name is not None and find(table, self.floor.intern(name)) != NULL
 
     # ------------------------------------------------------------------------------------------ time
 
@@ -447,51 +416,13 @@ cdef class Core(Due):
         cdef State* state = self.state
         cdef uint64_t end = <uint64_t>stop if stop >= 0 else <uint64_t>self.slots()
         return {
-            "picks": self.open_picks(start, end), "cartons": self.open_cartons(start, end),
-            "shipments": self.open_shipments(start, end),
+            "picks": open_windows.open_picks(state, start, end), "cartons": open_windows.open_cartons(state, start, end),
+            "shipments": open_windows.open_shipments(state, start, end),
             "tracks": 0 if start else state.tracks.count, "waiting": 0 if start else state.count_waiting,
         }
-
-    cdef int64_t open_picks(self, uint64_t start, uint64_t stop) noexcept:
-        cdef Line* line
-        cdef uint64_t i
-        cdef int k, found = 0
-        for i in range(start, min(stop, self.state.lines.capacity)):
-            line = <Line*>self.state.lines.slots[i].value
-            for k in range(length(line.windows) if line != NULL else 0):
-                found += not outcomes.outcome_now(<PickWindow*>nth(line.windows, k), self.state.watermark).closed
-        return found
-
-    cdef int64_t open_cartons(self, uint64_t start, uint64_t stop) noexcept:
-        cdef LoadUnit* unit
-        cdef uint64_t i
-        cdef int k, found = 0
-        for i in range(start, min(stop, self.state.units.capacity)):
-            unit = <LoadUnit*>self.state.units.slots[i].value
-            for k in range(length(unit.cycles) if unit != NULL else 0):
-                found += (<Cycle*>nth(unit.cycles, k)).end == NEVER
-        return found
-
-    cdef int64_t open_shipments(self, uint64_t start, uint64_t stop) noexcept:
-        cdef Shipment* shipment
-        cdef uint64_t i
-        cdef int found = 0
-        for i in range(start, min(stop, self.state.shipments.capacity)):
-            shipment = <Shipment*>self.state.shipments.slots[i].value
-            found += (shipment != NULL and shipment.plan_rev > 0 and shipment.manifest_t == NEVER
-                      and shipment.cancel_t == NEVER)
-        return found
 
     def position(self, str src):
         """The last (epoch, seq) of a source; None if it never numbered."""
         cdef int32_t number = self.floor.texts.find(src)
         cdef Source* source = <Source*>find(self.state.sources, number) if number else NULL
         return None if source == NULL or source.seq == ABSENT else (source.epoch, source.seq)
-
-
-cdef bint count_stranger(Strangers* strangers, int64_t t_rx) noexcept:
-    """Count one more; are they still few?"""
-    cdef int64_t minutes = max(0, t_rx - strangers.since) // MINUTE
-    strangers.count = (strangers.count >> min(minutes, 63)) + 1
-    strangers.since += minutes * MINUTE
-    return strangers.count <= STRANGERS_MAX

@@ -4,8 +4,9 @@
 from libc.stdint cimport int64_t
 
 from ext cimport (
-    carton_alarms, cartons, equipment, gaps, inventory, legality, line_windows, manifests, pick_alarms, pick_events, picks,
-    post_ship, rates, refused_moves, returns, shipments, sights, stuck, touches, tracks, trailers,
+    carton_alarms, cartons, discrepancies, diverts, equipment, gaps, inventory, legality, line_windows, manifests,
+    pick_alarms, pick_events, picks, post_ship, rates, refused_moves, returns, shipments, sights, stuck, touches,
+    tracks, trailers,
 )
 from ext.effects cimport TAG_DEAD, TAG_MISSING
 from ext.floor cimport Floor
@@ -38,7 +39,7 @@ cdef class Due(Effects):
         cdef Shipment* shipment
         cdef int k
         self.state.held = NULL
-        self.state.gap_closed = False
+        self.state.gaps_changed = False
         for k in range(length(held)):
             if head_of(nth(held, k)).type == B_WINDOW:
                 window = <PickWindow*>nth(held, k)
@@ -102,8 +103,8 @@ cdef class Due(Effects):
             tracks.on_passed(floor, <Fact*>target)
         elif tag == tracks.TAG_UNRESOLVED:              # R60
             tracks.give_up(floor, <TrackLife*>target, floor.by_watermark.due)
-        elif tag == tracks.TAG_ITEM:                    # R61, R62
-            tracks.judge_item(floor, <Fact*>target)
+        elif tag == diverts.TAG_ITEM:                   # R61, R62
+            diverts.judge(floor, <Fact*>target)
         elif tag == tracks.TAG_MULTIREAD:               # R63
             tracks.on_multiread_passed(floor, <Multiread*>target)
         elif tag == sights.TAG_READ:                    # R63
@@ -115,9 +116,9 @@ cdef class Due(Effects):
         elif tag == pick_events.TAG_SHORT_TOLD:         # R70
             inventory.take_short(floor, <PickWindow*>target)
         elif tag == inventory.TAG_DECIDE:               # R66, R71
-            inventory.decide(floor, <Finding*>target, False)
+            discrepancies.decide(floor, <Finding*>target, False)
         elif tag == inventory.TAG_JUDGE:                # R66, R70, R71
-            inventory.judge(floor, <Place*>target, (<Place*>target).cause)
+            discrepancies.judge(floor, <Place*>target, (<Place*>target).cause)
         elif tag == inventory.TAG_PRUNE:                # what is over is forgotten
             inventory.prune_idle(floor, <Place*>target, floor.by_watermark.due)
         elif tag == returns.TAG_SCANNED:                # R72
@@ -168,7 +169,7 @@ cdef class Due(Effects):
         elif tag == rates.TAG_MINUTE:                   # how often a source speaks
             rates.minute_over(floor, <Source*>target, floor.by_wall.due)
         elif tag == inventory.TAG_DECIDE:               # R66, R71
-            inventory.decide(floor, <Finding*>target, True)
+            discrepancies.decide(floor, <Finding*>target, True)
         elif tag == equipment.TAG_SIGNAL:               # R65, R66
             equipment.apply(floor, <Signal*>target)
         elif tag == tracks.TAG_BOUND:                   # R60, R63

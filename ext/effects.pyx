@@ -8,12 +8,12 @@ stand in the windows. Hot: `fact_of`, `apply`, `apply_pick`, `take_into`, `take_
 from libc.stdint cimport int32_t, uint8_t
 
 from ext cimport (
-    cartons, inventory, late_facts, line_windows, packing, pick_alarms, pick_events, pick_units, picks, post_ship, premises,
-    presses, shipments, sights, touches, tracks, trailers,
+    cartons, diverts, inventory, late_facts, line_windows, packing, pick_alarms, pick_events, pick_units, picks, post_ship,
+    premises, presses, shipments, sights, touches, tracks, trailers,
 )
 from ext.batch cimport F_ALLOC
 from ext.exceptions cimport CTX_MISSING, TIME_TOO_LATE
-from ext.floor cimport find_line
+from ext.floor cimport find_line, recount
 from ext.keys cimport KEY_ORDER, KEY_TASK, Key
 from ext.kinds cimport (
     K_CARTON_OPEN, K_DIVERT_CONFIRMED, K_IDENT_ASSIGNED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_RECIRCULATED,
@@ -54,7 +54,7 @@ cdef class Effects(Clocks):
         self.state.names_bytes += <size_t>batch.names[i]
         return fact
 
-    # ------------------------------------------------------------------------------------------ taking effect
+    # ------------------------------------------------------------------------------------------ for every record, every pick
 
     cdef bint apply(self, Source* source, Fact* fact, Batch batch, Py_ssize_t i) except -1:
         """Hand the fact to the window that it concerns. False: it says nothing new (R30)."""
@@ -77,7 +77,7 @@ cdef class Effects(Clocks):
             if fact.track:                  # one that names its unit, too, says whose the others of its track are
                 tracks.take(self.floor, source, fact)
             if fact.lu:
-                tracks.watch_item(self.floor, fact)
+                diverts.watch(self.floor, fact)
                 shipments.take_unit_fact(self.floor, fact)
         elif K_CARTON_OPEN <= kind <= K_LOAD_REMOVED:
             self.apply_carton(fact, batch, i)
@@ -103,6 +103,59 @@ cdef class Effects(Clocks):
                 return self.book(self.take_into(window, fact))
         self.entries_of(fact, batch, i, &entries)
         return self.take_entries(fact, entries)
+
+    cdef int take_into(self, PickWindow* window, Fact* entry) except -1:
+        """A pick, a reversal or a short, into its window. Returns what became of it (Taken)."""
+        if picks.stays_dead(self.floor, window):
+            return self.refuse_buried(entry)
+        if entry.kind != K_PICK_SHORT:
+            return NEW if self.take_entry(window, entry) else KNOWN
+        picks.take_closing(self.floor, window, entry)
+        return NEW
+
+    cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
+        """A pick or a reversal: into its window and its carton, unless it is late (R29) or its press is known (R30)."""
+        cdef List* changed = NULL
+        cdef Fact* other = NULL
+        cdef bint known, told = fact.late and fact.window == NULL       # told before, as one from after the manifest
+        cdef bint inside = fact.window != NULL and fact.lu      # R20: the line's window sent it back
+        cdef int k
+        fact.follows = not fact.lu or (inside and fact.follows)
+        if not fact.lu:
+            fact.lu = pick_units.unit_of(self.floor, window, fact)
+        if late_facts.comes_after_ship(self.floor, window, fact):
+            if inside:
+                line_windows.leave_unit(self.floor, fact)
+            return late_facts.take_late(self.floor, window, fact)
+        known = fact.press != 0 and presses.note_press(self.floor, window, fact)
+        if known:
+            other = presses.counted_press(window, fact, False)
+            if not self.replace_twin(window, fact, other):
+                if inside:
+                    line_windows.leave_unit(self.floor, fact)
+                return False
+        if other != NULL:
+            pick_units.take_back(self.floor, window, other, fact.lu, &changed)
+            window.stall_watched = False            # R22: it is silent since the earlier of the two
+        picks.take_pick(self.floor, window, fact)
+        inventory.take_pick(self.floor, window, fact)
+        if fact.lu and other != NULL and other.lu == fact.lu:
+            cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
+        elif fact.lu:
+            pick_units.join(self.floor, fact, inside, &changed)
+        if fact.qty > 0 and (window.reversed or window.trouble.other_sku != NULL):
+            pick_units.lead_reversals(self.floor, window, fact, &changed)
+        if fact.qty < 0 and not told:
+            pick_events.tell_reversal(self.floor, window, fact)
+        picks.decide(self.floor, window, fact)
+        touches.touch_line(self.floor, window.line, fact.t, fact)
+        for k in range(length(changed)):
+            shipments.touch_cycle(self.floor, <Cycle*>nth(changed, k), fact)
+        self.floor.store.free(changed)
+        pick_alarms.watch(self.floor, window, fact.t)
+        return not known
+
+    # ------------------------------------------------------------------------------------------ the other kinds
 
     cdef int apply_carton(self, Fact* fact, Batch batch, Py_ssize_t i) except -1:
         """Opened, closed, voided, labelled, loaded: a fact about a load unit."""
@@ -210,60 +263,8 @@ cdef class Effects(Clocks):
         """R82: False: the record says nothing new, a duplicate. R46: one of which nothing counts any more is late; its caller counts it
         as taken, which is put right here."""
         if taken == DEAD:
-            self.state.count_taken -= 1
-            self.state.count_late += 1
+            recount(&self.state.count_taken, &self.state.count_late)
         return taken != KNOWN
-
-    cdef int take_into(self, PickWindow* window, Fact* entry) except -1:
-        """A pick, a reversal or a short, into its window. Returns what became of it (Taken)."""
-        if picks.stays_dead(self.floor, window):
-            return self.refuse_buried(entry)
-        if entry.kind != K_PICK_SHORT:
-            return NEW if self.take_entry(window, entry) else KNOWN
-        picks.take_closing(self.floor, window, entry)
-        return NEW
-
-    cdef bint take_entry(self, PickWindow* window, Fact* fact) except -1:
-        """A pick or a reversal: into its window and its carton, unless it is late (R29) or its press is known (R30)."""
-        cdef List* changed = NULL
-        cdef Fact* other = NULL
-        cdef bint known, told = fact.late and fact.window == NULL       # told before, as one from after the manifest
-        cdef bint inside = fact.window != NULL and fact.lu      # R20: the line's window sent it back
-        cdef int k
-        fact.follows = not fact.lu or (inside and fact.follows)
-        if not fact.lu:
-            fact.lu = pick_units.unit_of(self.floor, window, fact)
-        if late_facts.comes_after_ship(self.floor, window, fact):
-            if inside:
-                line_windows.leave_unit(self.floor, fact)
-            return late_facts.take_late(self.floor, window, fact)
-        known = fact.press != 0 and presses.note_press(self.floor, window, fact)
-        if known:
-            other = presses.counted_press(window, fact, False)
-            if not self.replace_twin(window, fact, other):
-                if inside:
-                    line_windows.leave_unit(self.floor, fact)
-                return False
-        if other != NULL:
-            pick_units.take_back(self.floor, window, other, fact.lu, &changed)
-            window.stall_watched = False            # R22: it is silent since the earlier of the two
-        picks.take_pick(self.floor, window, fact)
-        inventory.take_pick(self.floor, window, fact)
-        if fact.lu and other != NULL and other.lu == fact.lu:
-            cartons.attach_instead(self.floor, self.floor.unit_of(fact.lu), other, fact, &changed)
-        elif fact.lu:
-            pick_units.join(self.floor, fact, inside, &changed)
-        if fact.qty > 0 and (window.reversed or window.trouble.other_sku != NULL):
-            pick_units.lead_reversals(self.floor, window, fact, &changed)
-        if fact.qty < 0 and not told:
-            pick_events.tell_reversal(self.floor, window, fact)
-        picks.decide(self.floor, window, fact)
-        touches.touch_line(self.floor, window.line, fact.t, fact)
-        for k in range(length(changed)):
-            shipments.touch_cycle(self.floor, <Cycle*>nth(changed, k), fact)
-        self.floor.store.free(changed)
-        pick_alarms.watch(self.floor, window, fact.t)
-        return not known
 
     cdef bint replace_twin(self, PickWindow* window, const Fact* fact, const Fact* other) except -1:
         """R30, R3: another record told of this press. The earlier of the two counts, unless the watermark had passed it when it came.
@@ -351,13 +352,12 @@ cdef class Effects(Clocks):
         if waiting.fact.kind == K_PACK_CONFIRM:
             return self.take_packing(waiting.fact)
         if not self.take_entries(waiting.fact, waiting.entries):
-            self.state.count_taken -= 1
-            self.state.count_duplicate += 1
+            recount(&self.state.count_taken, &self.state.count_duplicate)
         return 0
 
     cdef int missing(self, Waiting* waiting, bint dead) except -1:
         """R11: its context has not come: within `ctx_wait_ms`, which raises `CTX_MISSING`; or (`dead`) within `lateness_ms`, and the
-        record is given up."""
+        record is given up (R82: `late`)."""
         cdef Table* table = self.state.waiting_tasks if waiting.is_task else self.state.waiting_orders
         cdef List* others
         if waiting.over:
@@ -373,9 +373,7 @@ cdef class Effects(Clocks):
         if length(others) == 0:
             self.floor.store.drop(table, waiting.key)
         self.state.count_waiting -= 1
-        self.state.count_taken -= 1
-        self.state.count_late += 1
-        return 0
+        return recount(&self.state.count_taken, &self.state.count_late)
 
     cdef int32_t subject_of(self, const Waiting* waiting) except -1:
         return self.floor.joined(b"task/" if waiting.is_task else b"order/", waiting.key)

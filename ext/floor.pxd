@@ -108,6 +108,13 @@ cdef inline int32_t first_from(const List* facts, int64_t t) noexcept:
     return low
 
 
+cdef inline int recount(int64_t* was, int64_t* now) noexcept:
+    """R82: a record that was counted in one term of the account stands in another."""
+    was[0] -= 1
+    now[0] += 1
+    return 0
+
+
 cdef inline Line* find_line(const State* state, int32_t order, int32_t number) noexcept:
     """NULL: nobody has told of it."""
     return <Line*>find(state.lines, pair(order, number))

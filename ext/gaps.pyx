@@ -75,7 +75,7 @@ cdef int fill(Floor floor, Source* source, int64_t epoch, int64_t seq, int64_t t
         cause.epoch, cause.seq = epoch, seq
         close_gap(floor, gap, &cause)
         return fill_downs(floor, source, epoch, &cause)
-    floor.state.gap_closed = True       # what is missing still may be of another time than what is held
+    floor.state.gaps_changed = True     # what is missing still may be of another time than what is held
     if seq == gap.high:
         gap.high, gap.t_to = seq - 1, t
         return 0 if gap.sure else watch(floor, source, t)
@@ -124,7 +124,7 @@ cdef int close_gap(Floor floor, Gap* gap, const Fact* cause) except -1:
     cdef int at = index_of(source.gaps, gap)
     if at >= 0:                         # else it was forgotten as the oldest of too many
         forget_gap(floor, source, at)
-    floor.state.gap_closed = True
+    floor.state.gaps_changed = True
     if gap.sure and is_of_numbers(gap) and not lacks_numbers(source):
         floor.outlet.clear(SEQ_GAP, source.src, gap.t_to, cause)
     floor.store.free(gap)
@@ -168,7 +168,7 @@ cdef int make_sure(Floor floor, Gap* gap) except -1:
     """R6: the watermark has passed the record that jumped: now it is a gap."""
     cdef Fact cause
     gap.sure = True
-    floor.state.gap_closed = True       # held readinesses that have ended since must not be told: they are asked again
+    floor.state.gaps_changed = True     # held readinesses that have ended since must not be told: they are asked again
     if gap.awaits:
         return 0
     cause = named_source(gap.source.src)

@@ -2,13 +2,13 @@
 
 A place is (loc, sku, lot) and the business key of its discrepancy. It holds its expectations, the picks out of it and
 its findings (an operator's short, a count, a shelf that the crane found empty), all by event time; what is said of it is
-a function of these, judged again whenever one of them comes late.
+a function of these (see discrepancies), judged again whenever one of them comes late.
 """
 
 from libc.stdint cimport int64_t
 
 from ext.floor cimport Floor
-from ext.premises_data cimport Finding, Place
+from ext.premises_data cimport Place
 from ext.state cimport Fact, PickWindow
 
 cdef enum InventoryTag:
@@ -17,18 +17,10 @@ cdef enum InventoryTag:
     TAG_PRUNE = 63          # nothing that old can be asked for any more
 
 
-cdef enum Found:
-    BY_COUNT
-    BY_SHORT
-    BY_CRANE
-
-
 cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1
 cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1
 cdef int take_count(Floor floor, Fact* fact) except -1
 cdef int take_short(Floor floor, PickWindow* window) except -1
 cdef int take_crane(Floor floor, Fact* fact) except -1
 cdef int expect(Floor floor, Fact* fact, int64_t rev, int64_t as_of) except -1
-cdef int decide(Floor floor, Finding* finding, bint by_wall) except -1
-cdef int judge(Floor floor, Place* place, const Fact* cause) except -1
 cdef int prune_idle(Floor floor, Place* place, int64_t due) except -1

@@ -2,24 +2,24 @@
 """Stock (R66, R70, R71): see inventory.pxd. Hot: `take_pick`, `place_of`."""
 
 from libc.stdint cimport int32_t, uint64_t
-from libc.string cimport memset
 
 from ext cimport outcomes
 from ext.asked cimport loc_of
 from ext.batch cimport ABSENT
-from ext.json_writer cimport JsonWriter
-from ext.keys cimport KEY_PLACE, Key, text_key
+from ext.discrepancies cimport (
+    BY_COUNT, BY_CRANE, BY_SHORT, SOMETHING, expectations_of, says_nothing_there, sum_up, tell_unit,
+)
+from ext.keys cimport KEY_PLACE, Key
 from ext.kinds cimport K_PICK_SHORT
-from ext.outlet cimport EXACT, INCOMPLETE, INVENTORY_DISCREPANCY, Subject
-from ext.premises_data cimport Expectation, ExpectationList, Shelf, Statement, UnitFinding
-from ext.state cimport B_EXPECTATIONS, B_FINDING, B_PLACE, B_SHELF, B_STATEMENT, B_UNIT_FINDING
+from ext.premises_data cimport Expectation, ExpectationList, Finding, Shelf, Statement
+from ext.state cimport B_EXPECTATIONS, B_FINDING, B_PLACE, B_SHELF, B_STATEMENT
 from ext.store cimport find, length, nth, pair, remove, remove_some
 from ext.timers cimport NEVER, RANK_INVENTORY
 
 cdef int PICKS_KEPT = 64            # of a place, before the first look at what is old
 
 
-# ---------------------------------------------------------------------------------------------- collecting facts
+# ---------------------------------------------------------------------------------------------- for every pick
 
 cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1:
     """A pick takes away from its place, a reversal puts back; without a `loc` it is the task's."""
@@ -32,6 +32,26 @@ cdef int take_pick(Floor floor, const PickWindow* window, Fact* fact) except -1:
     return touch(floor, place, fact.t, fact)
 
 
+cdef Place* place_of_pick(Floor floor, const PickWindow* window, const Fact* fact) except? NULL:
+    """NULL: neither the pick nor its task names a place."""
+    cdef int32_t loc = loc_of(window, fact)
+    return place_of(floor, loc, fact.sku, fact.lot, fact.t) if loc else NULL
+
+
+cdef Place* place_of(Floor floor, int32_t loc, int32_t sku, int32_t lot, int64_t t) except NULL:
+    """The place; a new one takes over what the crane has found at its shelf."""
+    cdef Place* place = <Place*>find(floor.state.places, pair(loc, sku))
+    while place != NULL and place.lot != lot:
+        place = place.other_lot
+    if place == NULL:
+        return new_place(floor, shelf_of(floor, loc), sku, lot, t)
+    place.last_t = max(place.last_t, t)
+    return place
+
+
+# ---------------------------------------------------------------------------------------------- collecting facts
+
+
 cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1:
     """R30: another record tells of this press."""
     cdef Place* place = place_of_pick(floor, window, fact)
@@ -39,12 +59,6 @@ cdef int take_back(Floor floor, const PickWindow* window, Fact* fact) except -1:
         return 0
     remove(&place.picks, fact)
     return touch(floor, place, fact.t, fact)
-
-
-cdef Place* place_of_pick(Floor floor, const PickWindow* window, const Fact* fact) except? NULL:
-    """NULL: neither the pick nor its task names a place."""
-    cdef int32_t loc = loc_of(window, fact)
-    return place_of(floor, loc, fact.sku, fact.lot, fact.t) if loc else NULL
 
 
 cdef int expect(Floor floor, Fact* fact, int64_t rev, int64_t as_of) except -1:
@@ -105,10 +119,6 @@ cdef bint is_short_of_stock(Floor floor, const Fact* short_) noexcept:
     return short_.code == floor.state.insufficient or says_nothing_there(floor, short_)
 
 
-cdef bint says_nothing_there(Floor floor, const Fact* short_) noexcept:
-    return short_.code == floor.state.empty or short_.code == floor.state.not_found
-
-
 cdef int take_crane(Floor floor, Fact* fact) except -1:
     """R66: a load unit that is not there, or should not be; or a shelf without what is expected on it."""
     cdef str code = floor.text(fact.code)
@@ -131,33 +141,7 @@ cdef int take_crane(Floor floor, Fact* fact) except -1:
     return 0
 
 
-cdef int tell_unit(Floor floor, Fact* fact, const char* kind) except -1:
-    """`LU_MISSING`, `LU_UNEXPECTED`: positive evidence, told at once; the same unit at the same place again revises."""
-    cdef uint64_t key = pair(fact.loc, fact.lu)
-    cdef UnitFinding* known = <UnitFinding*>find(floor.state.unit_findings, key)
-    cdef int32_t name = floor.intern(f"{floor.text(fact.loc)}/{floor.text(fact.lu)}")
-    cdef JsonWriter data = floor.outlet.data
-    if known == NULL:
-        known = <UnitFinding*>floor.store.new(B_UNIT_FINDING, sizeof(UnitFinding))
-        floor.store.put(floor.state.unit_findings, key, known)
-        floor.outlet.key_is(name)
-        known.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, name)
-    elif floor.precedes(fact, known.fact):
-        return 0
-    known.fact = fact
-    data.clear()
-    data.integer_member(b'{"as_of":', fact.t)
-    data.put(b',"kind":"')
-    data.put(kind)
-    data.put(b'"}')
-    floor.outlet.emit(known.ledger, Subject(head=b"stock/", key=text_key(name)), fact.t, name, fact, EXACT)
-    return 0
-
-
 # ---------------------------------------------------------------------------------------------- places
-
-cdef inline int expectations_of(const Place* place) noexcept:
-    return place.expectations.count if place.expectations != NULL else 0
 
 
 cdef Shelf* shelf_of(Floor floor, int32_t loc) except NULL:
@@ -167,17 +151,6 @@ cdef Shelf* shelf_of(Floor floor, int32_t loc) except NULL:
         shelf.loc = loc
         floor.store.put(floor.state.shelves, loc, shelf)
     return shelf
-
-
-cdef Place* place_of(Floor floor, int32_t loc, int32_t sku, int32_t lot, int64_t t) except NULL:
-    """The place; a new one takes over what the crane has found at its shelf."""
-    cdef Place* place = <Place*>find(floor.state.places, pair(loc, sku))
-    while place != NULL and place.lot != lot:
-        place = place.other_lot
-    if place == NULL:
-        return new_place(floor, shelf_of(floor, loc), sku, lot, t)
-    place.last_t = max(place.last_t, t)
-    return place
 
 
 cdef Place* new_place(Floor floor, Shelf* shelf, int32_t sku, int32_t lot, int64_t t) except NULL:
@@ -199,11 +172,6 @@ cdef Place* new_place(Floor floor, Shelf* shelf, int32_t sku, int32_t lot, int64
 
 cdef Key place_key(const Place* place) noexcept:
     return Key(a=place.loc, number=0, form=KEY_PLACE)
-
-
-cdef int32_t name_of(Floor floor, const Place* place) except -1:
-    """loc/sku/lot."""
-    return floor.intern(f"{floor.text(place.loc)}/{floor.text(place.sku)}/{floor.text(place.lot)}")
 
 
 cdef Finding* add_finding(Floor floor, Place* place, Fact* fact, int found, int64_t qty) except NULL:
@@ -241,158 +209,6 @@ cdef int judge_soon(Floor floor, Place* place, int64_t t, Fact* cause) except -1
     return floor.by_watermark.push(min(t, floor.state.watermark - 1), RANK_INVENTORY, place_key(place), place, TAG_JUDGE, 0)
 
 
-# ---------------------------------------------------------------------------------------------- judging
-
-cdef struct Mark:
-    # How many pieces were picked at a place before a moment, counted from the first moment that was asked for. The moments
-    # of one judgement are near each other, so a mark is moved on from one to the next.
-    int32_t at              # picks before it
-    int64_t qty
-
-
-cdef struct Marks:
-    const Place* place
-    Mark begin              # the expectation's
-    Mark end                # the finding's
-
-
-cdef Marks marks_of(const Place* place) noexcept:
-    """At the place's last pick."""
-    cdef Mark last = Mark(at=length(place.picks), qty=0)
-    return Marks(place=place, begin=last, end=last)
-
-
-cdef int64_t picked_before(const Place* place, Mark* mark, int64_t t) noexcept:
-    cdef const Fact* pick
-    while mark.at > 0:
-        pick = <Fact*>nth(place.picks, mark.at - 1)
-        if pick.t < t:
-            break
-        mark.at -= 1
-        mark.qty -= pick.qty
-    while mark.at < length(place.picks):
-        pick = <Fact*>nth(place.picks, mark.at)
-        if pick.t >= t:
-            break
-        mark.at += 1
-        mark.qty += pick.qty
-    return mark.qty
-
-
-cdef bint figure_at(Floor floor, Marks* marks, int64_t t, int64_t* figure) noexcept:
-    """R70, R71: the expectation as of `t`, less the picks from its `as_of` to `t`, both included. False: none.
-
-    The highest revision (R10) among those whose `as_of` has come by then; at equal times context goes first (R3).
-    """
-    cdef const Place* place = marks.place
-    cdef const Expectation* best = NULL
-    cdef int i = expectations_of(place)
-    while i > 0 and best == NULL:
-        i -= 1
-        if place.expectations.items[i].as_of <= t:
-            best = &place.expectations.items[i]
-    if best == NULL or t - best.as_of > floor.rules.expectation_ttl:
-        return False
-    figure[0] = best.qty + picked_before(place, &marks.begin, best.as_of) - picked_before(place, &marks.end, t + 1)
-    return True
-
-
-cdef bint state_finding(Floor floor, Finding* finding, Marks* marks, Statement* statement) noexcept:
-    """What a finding says; False where no expectation can be held against it.
-
-    A short that the figure does not reach, or that was taken back, leaves nothing wrong: `actual` = `expected`.
-    """
-    cdef int64_t figure = 0
-    if not figure_at(floor, marks, finding.fact.t, &figure):
-        return False
-    statement.finding = finding
-    statement.expected = statement.actual = figure
-    statement.as_of = finding.fact.t
-    statement.is_count = finding.found == BY_COUNT
-    if finding.found == BY_COUNT:                                       # R71
-        statement.wrong = figure != finding.qty
-        statement.actual = finding.qty
-    elif finding.found == BY_SHORT:                                     # R70
-        statement.wrong = 0 < finding.qty <= figure
-        if statement.wrong:
-            statement.actual = 0 if says_nothing_there(floor, finding.fact) else ABSENT
-    else:                                                               # R66
-        statement.wrong = figure > 0
-        if statement.wrong:
-            statement.actual = 0
-    return True
-
-
-cdef int decide(Floor floor, Finding* finding, bint by_wall) except -1:
-    """A finding is due: by the watermark, or forced by the wall clock's bound."""
-    if finding.decided:
-        return 0
-    finding.decided = True
-    finding.forced = finding.forced or (by_wall and floor.state.watermark <= finding.fact.t)
-    return judge(floor, finding.place, finding.fact)
-
-
-cdef int judge(Floor floor, Place* place, const Fact* cause) except -1:
-    """R71: one discrepancy a place; its revisions say what stands last: the last that was wrong, or the first count after it that
-    agreed. What was found before that is not asked."""
-    cdef Finding* finding
-    cdef Statement statement, standing, agreed, nothing_wrong
-    cdef Marks marks = marks_of(place)
-    cdef bint stands = place.before != NULL, fits = False, wrong = False, agrees = False
-    cdef int i = length(place.findings)
-    memset(&statement, 0, sizeof(statement))
-    standing = agreed = nothing_wrong = statement
-    while i > 0 and not wrong:
-        i -= 1
-        finding = <Finding*>nth(place.findings, i)
-        if not finding.decided or not state_finding(floor, finding, &marks, &statement):
-            continue
-        wrong = statement.wrong
-        if wrong:
-            standing, stands = statement, True
-        else:
-            if not fits:
-                nothing_wrong, fits = statement, True
-            if statement.is_count:
-                agreed, agrees = statement, True
-    if stands and not wrong:
-        standing = place.before[0]
-    if stands and standing.wrong and agrees:
-        standing = agreed
-    if not stands and fits and place.ledger != NULL:
-        standing, stands = nothing_wrong, True  # what was told has been taken back by late facts
-    return tell(floor, place, &standing, cause) if stands else 0
-
-
-cdef bint overrides(const Statement* statement, const Statement* standing, bint stands) noexcept:
-    """R71: a count that agrees clears what was wrong, and what is wrong next revises on; a short that says nothing
-    leaves the place as it stood."""
-    return statement.wrong or (statement.is_count and stands and standing.wrong)
-
-
-cdef int tell(Floor floor, Place* place, const Statement* statement, const Fact* cause) except -1:
-    cdef const Finding* finding = statement.finding
-    cdef JsonWriter data = floor.outlet.data
-    cdef int32_t name = name_of(floor, place)
-    if place.ledger == NULL:
-        floor.outlet.key_is(name)
-        place.ledger = floor.outlet.ledger(INVENTORY_DISCREPANCY, name)
-    data.clear()
-    data.put(b"{")
-    if statement.actual != ABSENT:
-        data.integer_member(b'"actual":', statement.actual)
-        data.put(b",")
-    data.integer_member(b'"as_of":', statement.as_of)
-    data.integer_member(b',"expected":', statement.expected)
-    data.put(b',"kind":"COUNT_DIFF"}' if statement.is_count else b',"kind":"SHORT_AT_LOC"}')
-    floor.outlet.emit(
-        place.ledger, Subject(head=b"stock/", key=text_key(name)), finding.fact.t,
-        finding.order if finding.order else name,
-        cause if cause.t < min(floor.state.watermark, finding.fact.t) else finding.fact,    # R3: only what came late decides
-        INCOMPLETE if finding.forced and floor.state.watermark <= finding.fact.t else EXACT)
-    return 0
-
-
 # ---------------------------------------------------------------------------------------------- forgetting
 
 cdef int64_t reach(Floor floor) noexcept:
@@ -404,20 +220,17 @@ cdef int prune(Floor floor, Place* place) except -1:
     """Forget what nothing can be held against any more; what stood by then stays known."""
     cdef int64_t horizon = floor.state.watermark - reach(floor)
     cdef Finding* finding
-    cdef Statement statement
-    cdef Marks marks = marks_of(place)
+    cdef Statement standing
     cdef int old = 0
-    memset(&statement, 0, sizeof(statement))
     while old < length(place.findings) and (<Finding*>nth(place.findings, old)).fact.t < horizon:
         finding = <Finding*>nth(place.findings, old)
         old += 1
-        if state_finding(floor, finding, &marks, &statement) and overrides(
-                &statement, place.before, place.before != NULL):
-            if place.before == NULL:
-                place.before = <Statement*>floor.store.new(B_STATEMENT, sizeof(Statement))
-            place.before[0] = statement
         if finding.window != NULL:
             floor.troubled(finding.window).finding = NULL
+    if old > 0 and sum_up(floor, place, old, &standing) == SOMETHING:
+        if place.before == NULL:
+            place.before = <Statement*>floor.store.new(B_STATEMENT, sizeof(Statement))
+        place.before[0] = standing
     remove_some(&place.findings, 0, old)
     horizon -= floor.rules.expectation_ttl      # what the findings that are kept are held against
     old = 0

@@ -19,6 +19,32 @@ cdef enum:
     WATCHED = 63                # the bit of `Trouble.alarms` that says so: no code is that high
 
 
+# ---------------------------------------------------------------------------------------------- for every pick
+
+cdef int expect(Floor floor, PickWindow* window, int64_t t) except -1:
+    """A fact of `t` has come: have the window judged when the watermark passes it, if anything may be wrong with it. Once that
+    was so, it is judged at every fact."""
+    if not window.trouble.alarms >> WATCHED & 1:
+        if not may_be_wrong(window):
+            return 0
+        floor.troubled(window).alarms |= <uint64_t>1 << WATCHED
+        expect_all(floor, window, window.facts)
+    return floor.by_watermark.push(t, RANK_PICK, key_of(window), window, TAG_ALARMS, 0)
+
+
+cdef bint may_be_wrong(const PickWindow* window) noexcept:
+    """Whether anything may be wrong with it at any moment, by what is known so far. (Without a reversal a window never held
+    more than it does now.)"""
+    cdef int i
+    if (window.trouble.alarms or window.reversed or length(window.trouble.other_sku) or window.trouble.cancel_t != NEVER
+            or window.line.changed.before != NULL or window.q_sum > window.q_task + tolerance_at(window.line, window.q_task, NEVER)):
+        return True
+    for i in range(length(window.closings)):
+        if is_note(<Fact*>nth(window.closings, i)):
+            return True
+    return False
+
+
 # ---------------------------------------------------------------------------------------------- R22
 
 cdef int watch(Floor floor, PickWindow* window, int64_t t) except -1:
@@ -60,29 +86,6 @@ cdef int watch_until(Floor floor, PickWindow* window, int64_t due) except -1:
 
 
 # ---------------------------------------------------------------------------------------------- what is to be judged
-
-cdef int expect(Floor floor, PickWindow* window, int64_t t) except -1:
-    """A fact of `t` has come: have the window judged when the watermark passes it, if anything may be wrong with it. Once that
-    was so, it is judged at every fact."""
-    if not window.trouble.alarms >> WATCHED & 1:
-        if not may_be_wrong(window):
-            return 0
-        floor.troubled(window).alarms |= <uint64_t>1 << WATCHED
-        expect_all(floor, window, window.facts)
-    return floor.by_watermark.push(t, RANK_PICK, key_of(window), window, TAG_ALARMS, 0)
-
-
-cdef bint may_be_wrong(const PickWindow* window) noexcept:
-    """Whether anything may be wrong with it at any moment, by what is known so far. (Without a reversal a window never held
-    more than it does now.)"""
-    cdef int i
-    if (window.trouble.alarms or window.reversed or length(window.trouble.other_sku) or window.trouble.cancel_t != NEVER
-            or window.line.changed.before != NULL or window.q_sum > window.q_task + tolerance_at(window.line, window.q_task, NEVER)):
-        return True
-    for i in range(length(window.closings)):
-        if is_note(<Fact*>nth(window.closings, i)):
-            return True
-    return False
 
 
 cdef int expect_all(Floor floor, PickWindow* window, const List* facts) except -1:

@@ -17,6 +17,39 @@ from ext.timers cimport ANY_TIME, NEVER, RANK_PICK
 from ext.tombstones cimport is_buried
 
 
+# ---------------------------------------------------------------------------------------------- for every pick
+
+cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
+    """A pick or reversal joins its window."""
+    fact.window = window
+    if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
+        floor.insert_sorted(&floor.troubled(window).other_sku, fact)
+        return pick_alarms.expect(floor, window, fact.t)
+    fact.late = window.trouble.closed_by != NULL and fact.t <= window.trouble.closed_by.t
+    floor.insert_sorted(&window.facts, fact)
+    window.q_sum += fact.qty
+    window.reversed = window.reversed or fact.qty < 0
+    return pick_alarms.expect(floor, window, fact.t)
+
+
+cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1:
+    """`cause` has just come: tell what the outcome says now."""
+    if is_plainly_open(window):
+        return 0
+    if floor.state.deferring:
+        floor.troubled(window).deferred_cause = cause
+        if not window.trouble.deferred:
+            floor.troubled(window).deferred = True
+            floor.store.append(&floor.state.deferred, window)
+        return 0
+    return tell(floor, window, cause, ANY_TIME)
+
+
+cdef bint is_plainly_open(const PickWindow* window) noexcept:
+    """Without the walk: nothing was told, nothing can close it but its quantity, and that was never reached."""
+    return (window.q_sum < window.q_task and not window.reversed and window.confirmed == NULL
+            and length(window.closings) == 0 and window.trouble.short_told == NULL and window.trouble.cancel_t == NEVER)
+
 
 # ---------------------------------------------------------------------------------------------- collecting facts
 
@@ -96,19 +129,6 @@ cdef PickWindow* task_of_line(Floor floor, const Line* line, int64_t t) noexcept
             continue
         best, best_open, best_close = window, not o.closed, o.t_close
     return best
-
-
-cdef int take_pick(Floor floor, PickWindow* window, Fact* fact) except -1:
-    """A pick or reversal joins its window."""
-    fact.window = window
-    if fact.sku != window.sku:          # R31: it lies in the carton, but it is not what the task asked for
-        floor.insert_sorted(&floor.troubled(window).other_sku, fact)
-        return pick_alarms.expect(floor, window, fact.t)
-    fact.late = window.trouble.closed_by != NULL and fact.t <= window.trouble.closed_by.t
-    floor.insert_sorted(&window.facts, fact)
-    window.q_sum += fact.qty
-    window.reversed = window.reversed or fact.qty < 0
-    return pick_alarms.expect(floor, window, fact.t)
 
 
 cdef int take_back(Floor floor, PickWindow* window, Fact* fact) except -1:
@@ -207,48 +227,23 @@ cdef int decide_closing(Floor floor, PickWindow* window, int64_t t) except -1:
     return tell(floor, window, NULL, ANY_TIME)
 
 
-cdef int decide(Floor floor, PickWindow* window, Fact* cause) except -1:
-    """`cause` has just come: tell what the outcome says now."""
-    if is_plainly_open(window):
-        return 0
-    if floor.state.deferring:
-        floor.troubled(window).deferred_cause = cause
-        if not window.trouble.deferred:
-            floor.troubled(window).deferred = True
-            floor.store.append(&floor.state.deferred, window)
-        return 0
-    return tell(floor, window, cause, ANY_TIME)
-
-
-cdef bint is_plainly_open(const PickWindow* window) noexcept:
-    """Without the walk: nothing was told, nothing can close it but its quantity, and that was never reached."""
-    return (window.q_sum < window.q_task and not window.reversed and window.confirmed == NULL
-            and length(window.closings) == 0 and window.trouble.short_told == NULL and window.trouble.cancel_t == NEVER)
-
-
 cdef int tell(Floor floor, PickWindow* window, Fact* cause, int64_t as_of) except -1:
     """R23: what the window comes to now, confirmed before short; R25, R26: as a revision of what was told before. `cause`: the fact
     that just came, NULL when time decided."""
     cdef Outcome o
-    cdef int evidence
-    cdef int64_t blind
-    cdef bint waits = False     # R7: the deadline is decided when its gap is, whatever pieces have covered its short meanwhile
+    cdef int evidence, silence
     if window.q_task < 0 or stays_dead(floor, window):
         return 0
     o = outcome(window, as_of, decided_before(window, floor.state.watermark))
     if not o.told and not revises_open(floor, window, &o, cause):
         return 0
     evidence = INCOMPLETE if o.told and window.trouble.forced >= o.t_close else EXACT
-    if o.by == BY_DEADLINE and window.trouble.closed_by == NULL:
-        blind = gaps.hold_of_window(floor, window, o.closing.t, False)
-        waits = blind and o.closing.t + blind > floor.state.wall
-        if waits:
-            hold(floor, window, o.closing.t, blind)
-        if o.q_short > 0:
-            if waits:
-                return 0
-            evidence = INCOMPLETE if blind else evidence
-    if o.closing != NULL and window.trouble.closed_by == NULL and not waits:
+    silence = listen(floor, window, &o)
+    if o.q_short > 0 and silence == IN_GAP:
+        return 0
+    if o.q_short > 0 and silence == GIVEN_UP:
+        evidence = INCOMPLETE
+    if o.closing != NULL and window.trouble.closed_by == NULL and silence != IN_GAP:
         set_closed_by(floor, window, o.closing)
     if cause == NULL or (o.told and is_earlier(floor, cause, o.cause)):
         cause = o.cause                     # R3: the one that decided, whichever came last
@@ -301,8 +296,29 @@ cdef int set_closed_by(Floor floor, PickWindow* window, Fact* closing) except -1
     return 0
 
 
+cdef enum Silence:
+    MEANT               # nothing that was said is missing, or no conclusion rests on it
+    IN_GAP              # it may be that of a gap, which is waited for
+    GIVEN_UP            # `gap_hold_ms` have passed, and the gap is still there
+
+
+cdef int listen(Floor floor, PickWindow* window, const Outcome* o) except -1:
+    """R7: what the silence before a deadline is, on which its short rests. The deadline is decided when its gap is, whatever
+    pieces have covered its short meanwhile."""
+    cdef int64_t blind
+    if o.by != BY_DEADLINE or window.trouble.closed_by != NULL:
+        return MEANT
+    blind = gaps.hold_of_window(floor, window, o.closing.t, False)
+    if not blind:
+        return MEANT
+    if o.closing.t + blind <= floor.state.wall:
+        return GIVEN_UP
+    hold(floor, window, o.closing.t, blind)
+    return IN_GAP
+
+
 cdef int hold(Floor floor, PickWindow* window, int64_t t, int64_t blind) except -1:
-    """R7: a short by deadline rests on silence; inside a gap it waits, with the `pick.confirmed` of the same close."""
+    """R7: a short by deadline waits, with the `pick.confirmed` of the same close."""
     if not window.trouble.gap_held:
         floor.store.append(&floor.state.held, window)
         floor.troubled(window).gap_held = True

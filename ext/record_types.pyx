@@ -142,7 +142,10 @@ cdef class RecordTypes:
         return 0
 
     cdef str needs_text(self, const Needs* needs):
+        """`lu`; `track or lu`; `sku, qty and task, or alloc and sku`."""
         cdef int i, k
-        return " or ".join([
-            ", ".join([self.names[needs.fields[i][k]] for k in range(needs.counts[i])]) for i in range(needs.choices)
-        ])
+        cdef list choices = []
+        for i in range(needs.choices):
+            names = [self.names[needs.fields[i][k]] for k in range(needs.counts[i])]
+            choices.append(" and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names))
+        return (" or " if all([needs.counts[i] == 1 for i in range(needs.choices)]) else ", or ").join(choices)

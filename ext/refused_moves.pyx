@@ -4,6 +4,7 @@
 from ext cimport carton_names, cartons, shipments, short_on_close, trailers
 from ext.cycles cimport cycle_for
 from ext.exceptions cimport PKG_AFTER_VOID
+from ext.floor cimport recount
 from ext.kinds cimport K_CARTON_CLOSE, K_CARTON_VOID, K_LOAD_SCANNED, K_SCAN_READ
 from ext.legality cimport is_move
 from ext.state cimport Cycle, LoadUnit
@@ -40,8 +41,7 @@ cdef int refuse(Floor floor, Fact* fact) except -1:
         short_on_close.forget_close(cycle, fact)
     if fact.kind == K_LOAD_SCANNED:
         remove(&floor.trailer_of(fact.trailer).loads, fact)
-    floor.state.count_taken -= 1
-    floor.state.count_rejected += 1
+    recount(&floor.state.count_taken, &floor.state.count_rejected)
     return floor.outlet.raise_(PKG_AFTER_VOID, carton_names.subject_text(floor, cycle, fact.t), fact.t, fact, NAMES[fact.kind])
 
 
@@ -85,8 +85,7 @@ cdef int take_back_refusal(Floor floor, const LoadUnit* unit, const Fact* move, 
     cdef int i = length(unit.cycles) - 1
     if move.kind == K_SCAN_READ:
         return 0
-    floor.state.count_taken += 1
-    floor.state.count_rejected -= 1
+    recount(&floor.state.count_rejected, &floor.state.count_taken)
     while i >= 0 and not comes_after_void(floor, <Cycle*>nth(unit.cycles, i), move):
         i -= 1
     if i < 0:

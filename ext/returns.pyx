@@ -7,6 +7,7 @@ from libc.string cimport memset
 from ext cimport tombstones
 from ext.batch cimport ABSENT
 from ext.exceptions cimport RTN_DUP_SERIAL, RTN_OVER, RTN_UNEXPECTED, TIME_TOO_LATE
+from ext.floor cimport recount
 from ext.json_writer cimport JsonWriter
 from ext.keys cimport text_key
 from ext.outlet cimport EXACT, RETURN_DISPOSITIONED, RETURN_RECEIVED, Subject
@@ -206,8 +207,7 @@ cdef int bury(Floor floor, const Return* home, int64_t before) except -1:
 
 cdef int refuse(Floor floor, const Fact* fact) except -1:
     """R46, R82: dead, and counted as that; the core counts it as taken."""
-    floor.state.count_taken -= 1
-    floor.state.count_late += 1
+    recount(&floor.state.count_taken, &floor.state.count_late)
     return floor.outlet.raise_(TIME_TOO_LATE, fact.src, fact.t_rx, fact, "")
 
 

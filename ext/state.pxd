@@ -483,7 +483,7 @@ cdef struct State:
     uint64_t relieve_at         # bytes of windows and names at which it is looked for what can go
     int64_t remembers           # event time up to which what is over was forgotten last, or at which all began
     uint8_t full                # names that nobody knows are refused (`state_bytes_max`)
-    uint8_t gap_closed          # or it is shorter, or sure now (R6): what is held is to be asked again (R7)
+    uint8_t gaps_changed        # one is filled, shorter, or sure now (R6): what is held is to be asked again (R7)
     uint8_t deferring           # context is being taken
 
 

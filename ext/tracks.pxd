@@ -15,7 +15,6 @@ cdef enum TrackTag:
     TAG_RESOLVE = 31        # the watermark has passed a fact that names a track (R60),
     TAG_UNRESOLVED = 32     # `ident_wait_ms` after one that nobody has identified (R60),
     TAG_MULTIREAD = 33      # a scan of several codes (R63),
-    TAG_ITEM = 34           # a loop or a divert of a unit (R61, R62)
     TAG_BOUND = 35          # the oldest of these of a source has waited for `hold_wall_max_ms` (R4)
 
 
@@ -26,6 +25,4 @@ cdef int on_multiread_passed(Floor floor, Multiread* multiread) except -1
 cdef int on_bound(Floor floor, Source* source) except -1
 cdef int resolve_settled(Floor floor) except -1
 cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1
-cdef int watch_item(Floor floor, Fact* fact) except -1
-cdef int judge_item(Floor floor, Fact* fact) except -1
 cdef int see(Floor floor, const Fact* fact) except -1

@@ -3,16 +3,16 @@
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from ext cimport sights, unit_episodes
-from ext.exceptions cimport ID_MULTI, ID_UNRESOLVED, RTE_MAX_RECIRC, RTE_WRONG_DEST
+from ext cimport diverts, sights
+from ext.exceptions cimport ID_MULTI, ID_UNRESOLVED
 from ext.keys cimport fact_key, text_key
 from ext.kinds cimport (
     K_DIVERT_CONFIRMED, K_ITEM_ARRIVED, K_ITEM_INDUCTED, K_ITEM_LOST, K_ITEM_RECIRCULATED, K_SCAN_NOREAD, K_SCAN_READ, K_WEIGH,
 )
 from ext.shipments cimport take_unit_fact
 from ext.sources cimport Track
-from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK, LoadUnit
-from ext.store cimport List, find, head_of, index_of, length, nth, pair, remove_at, remove_some
+from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK
+from ext.store cimport List, find, head_of, length, nth, pair, remove_at, remove_some
 from ext.timers cimport RANK_TRACK
 from ext.unit_episodes cimport FORCED
 
@@ -371,7 +371,7 @@ cdef int name_it(Floor floor, TrackLife* life, Fact* fact) except -1:
 
 cdef int count_loop(Floor floor, TrackLife* life, const Fact* fact) except -1:
     life.loops += 1
-    return check_loops(floor, fact, life.loops)
+    return diverts.check_loops(floor, fact, life.loops)
 
 
 cdef int give_named(Floor floor, const List* facts) except -1:
@@ -392,52 +392,8 @@ cdef int give_named(Floor floor, const List* facts) except -1:
 cdef int give_to_unit(Floor floor, Fact* fact) except -1:
     if fact.kind == K_SCAN_NOREAD:
         return see(floor, fact)
-    watch_item(floor, fact)
+    diverts.watch(floor, fact)
     return take_unit_fact(floor, fact)
-
-
-cdef int watch_item(Floor floor, Fact* fact) except -1:
-    """R61, R62: loops and diverts of a unit are judged in the order of event time. A divert to where it was asked matters only
-    while an exception is open; one that comes after a wrong divert is found by that (see check_dest)."""
-    cdef bint matters = fact.kind == K_ITEM_RECIRCULATED and not fact.track
-    if fact.kind == K_DIVERT_CONFIRMED and fact.dest_req:
-        matters = fact.dest != fact.dest_req or floor.state.open_episodes[RTE_WRONG_DEST] != 0
-    return sights.wait_for_watermark(floor, fact, TAG_ITEM) if matters else 0
-
-
-cdef int judge_item(Floor floor, Fact* fact) except -1:
-    """The watermark has passed a loop or a divert."""
-    if fact.kind == K_ITEM_RECIRCULATED:
-        return check_loops(floor, fact, loops_before(floor, fact) + 1)
-    return check_dest(floor, fact)
-
-
-cdef int check_loops(Floor floor, const Fact* fact, int64_t loops) except -1:
-    """R61: recirculation emits nothing and closes nothing; too much of it is an exception."""
-    if loops <= floor.rules.loops_max:
-        return 0
-    return floor.outlet.raise_(RTE_MAX_RECIRC, floor.joined(b"lu/", fact.lu), fact.t, fact, f"{loops} loops")
-
-
-cdef int64_t loops_before(Floor floor, Fact* fact) noexcept:
-    """Without a track: since the unit came to a place last, in this use of it."""
-    cdef LoadUnit* unit = <LoadUnit*>find(floor.state.units, fact.lu)
-    cdef Fact* other
-    cdef int64_t loops = 0
-    cdef int i = (index_of(unit.facts, fact) if unit != NULL else 0) - 1
-    while i >= 0:
-        other = <Fact*>nth(unit.facts, i)
-        if other.kind == K_DIVERT_CONFIRMED or other.kind == K_ITEM_ARRIVED or other.cycle != fact.cycle:
-            break
-        loops += other.kind == K_ITEM_RECIRCULATED
-        i -= 1
-    return loops
-
-
-cdef int check_dest(Floor floor, Fact* fact) except -1:
-    """R62: the place is where it really went; elsewhere than asked is an exception, until it is diverted as asked."""
-    cdef Fact* later = unit_episodes.judge(floor, fact, RTE_WRONG_DEST)
-    return sights.wait_for_watermark(floor, later, TAG_ITEM) if later != NULL else 0
 
 
 cdef int give_up(Floor floor, TrackLife* life, int64_t due) except -1:

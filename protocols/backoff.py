@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+STABLE_S = 10.0
+"""A connection that lasted so long was a good one: the next pause is short again."""
+
 
 class Backoff:
     """`least_ms`, `most_ms`: no pause is shorter, none is longer. `random`: numbers of [0, 1)."""
@@ -23,3 +26,8 @@ class Backoff:
     def reset(self) -> None:
         """What was tried has worked: begin again with the short pauses."""
         self._bound_ms = self._least_ms
+
+    def ended_after(self, seconds: float) -> None:
+        """A connection has ended that stood for so long."""
+        if seconds > STABLE_S:
+            self.reset()

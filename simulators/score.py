@@ -201,10 +201,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         found = score(args.out, args.truth)
     except OSError as error:
-        print(f"score: {error.filename}: cannot be read: {error.strerror}", file=sys.stderr)
+        print(f"sortline: {error.filename}: cannot be read: {error.strerror}", file=sys.stderr)
         return 1
     except Unreadable as error:
-        print(f"score: {error}", file=sys.stderr)
+        print(f"sortline: {error}", file=sys.stderr)
         return 1
     print(report(found))
     return 0 if found.perfect else 1

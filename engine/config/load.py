@@ -28,6 +28,10 @@ PLACES = dict.fromkeys(EngineSettings.__struct_fields__, "[engine]") | dict.from
 PLAINLY = {  # what tomllib says -> what it means
     "Cannot overwrite a value": "a key stands there a second time",
     "Illegal character '\\n'": "a text has no closing quote",
+    "Invalid value": "no value stands there: a text goes into quotes, true and false are written small",
+    "Expected newline or end of document after a statement": "more follows a value: a number stands without "
+    "unit and comma, a text goes into quotes",
+    "Unescaped '\\' in a string": "a backslash in a text: write it twice, or the text in single quotes",
 }
 
 Table = dict[str, Any]

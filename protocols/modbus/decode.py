@@ -48,13 +48,18 @@ def decode_registers(
     for name, register in registers.items():
         first = register.address - start
         raw = struct.pack(f">{register.width}H", *words[first : first + register.width])
-        try:
-            values[name] = decode_register(register, raw)
-        except DecodeError as error:
-            faults[name] = f"{name}: {error.cause}"
-        if register.bits:
-            values.update(decode_bits(register, raw))
+        take_register(name, register, raw, values, faults)
     return values, faults
+
+
+def take_register(name: str, register: Register, raw: bytes, values: Values, faults: dict[str, str]) -> None:
+    """Its value and those of its named bits, or what is wrong with it. `raw`: see `decode_register`."""
+    try:
+        values[name] = decode_register(register, raw)
+    except DecodeError as error:
+        faults[name] = f"{name}: {error.cause}"
+    if register.bits:
+        values.update(decode_bits(register, raw))
 
 
 def decode_register(register: Register, raw: bytes) -> Value:

@@ -8,9 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from engine.errors import DecodeError
 from ext.modbus_image import RegisterImage
-from protocols.modbus.decode import Values, decode_bits, decode_register
+from protocols.modbus.decode import Values, take_register
 from protocols.modbus.layouts import Group
 from protocols.modbus.plan import Limits, Point, Read, plan_reads, points_of, split_read
 from protocols.modbus.registers import Register, Table, as_register
@@ -121,10 +120,5 @@ def _decoded(fields: Sequence[Field], raw: bytes, absent: frozenset[str]) -> tup
         if register is None:
             values[name] = own != b"\0\0"
             continue
-        try:
-            values[name] = decode_register(register, own)
-        except DecodeError as error:
-            faults[name] = f"{name}: {error.cause}"
-        if register.bits:
-            values.update(decode_bits(register, own))
+        take_register(name, register, own, values, faults)
     return values, faults

@@ -35,9 +35,6 @@ NODES_SHOWN = FILTERS_SHOWN = 4
 SUBSCRIBE_AGAIN_S = 60.0
 """What the broker refused."""
 
-STABLE_S = 10.0
-"""A connection that lasted so long was a good one: the next pause is short again."""
-
 log = logging.getLogger("sortline.mqtt")
 
 
@@ -104,8 +101,7 @@ class Driver:
             raise
         finally:
             connection.drop()
-            if loop.time() - since > STABLE_S:
-                self._backoff.reset()
+            self._backoff.ended_after(loop.time() - since)
 
     def _connection(self) -> Connection:
         settings = self._settings

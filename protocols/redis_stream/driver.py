@@ -33,9 +33,6 @@ from protocols.redis_stream.decode import Decoder, Entry
 from protocols.redis_stream.settings import Settings
 from protocols.tapping import Tap
 
-STABLE_S = 10.0
-"""A connection that lasted so long was a good one: the next pause is short again."""
-
 IDLE_MS = 5_000
 """A read waits so long while nothing of ours has to be acknowledged."""
 
@@ -107,8 +104,7 @@ class Driver:
         except (Refused, SinkFailed, RedisError, OSError, UnicodeError) as error:
             return str(error) or type(error).__name__
         finally:
-            if loop.time() - since > STABLE_S:
-                self._backoff.reset()
+            self._backoff.ended_after(loop.time() - since)
             await nodes.close()
 
     async def _join(self, client: Redis) -> None:

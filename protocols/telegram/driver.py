@@ -22,9 +22,6 @@ from protocols.telegram.numbers import Numbers
 from protocols.telegram.session import Ended, Session
 from protocols.telegram.settings import REMEMBERED_MAX, Settings
 
-STABLE_S = 10.0
-"""A connection that lasted so long was a good one: the next pause is short again."""
-
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
@@ -93,8 +90,7 @@ class Driver:
             return str(ended)
         finally:
             self._hang_up(streams[1])
-            if loop.time() - since > STABLE_S:
-                self._backoff.reset()
+            self._backoff.ended_after(loop.time() - since)
         return ""
 
     def _caller(self, writer: asyncio.StreamWriter) -> str:

@@ -19,6 +19,12 @@ SITE_FILES = {
     "not_utf8": (b'site = "dc1"\n# \xff\n', "is not UTF-8 text (line 2)"),
     "nul_bytes": (b'site = "dc1"\n\0', "is not TOML: Invalid statement (at line 2, column 1)"),
     "syntax": (b'site = "dc1"\n[engine\n', "is not TOML: Expected ']' at the end of a table declaration (at line 2"),
+    "no_quotes": (
+        b"site = dc1\n",
+        "no value stands there: a text goes into quotes, true and false are written small (at line 1",
+    ),
+    "with_unit": (b'site = "dc1"\n[rules]\nclose_hold_ms = 5s\n', "more follows a value: a number stands without unit"),
+    "backslash": (b'site = "dc1"\n[engine]\ndata_dir = "C:\\data"\n', "a backslash in a text: write it twice"),
     "empty": (b"", "site: missing"),
     "wrong_types": (b'site = 7\n[engine]\njournal_bytes_max = "1 GB"\n', "engine.journal_bytes_max: must be"),
     "unknown_key": (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from protocols.backoff import Backoff
+from protocols.backoff import STABLE_S, Backoff
 
 
 @pytest.mark.parametrize(
@@ -16,3 +16,12 @@ def test_no_pause_is_shorter_than_the_least_and_their_bound_doubles(chance: floa
     assert [backoff.pause_s() for _ in pauses_s] == pytest.approx(pauses_s)
     backoff.reset()
     assert backoff.pause_s() == pytest.approx(pauses_s[0])
+
+
+@pytest.mark.parametrize(("stood_s", "next_s"), [(STABLE_S, 0.8), (STABLE_S + 0.1, 0.2)])
+def test_after_a_connection_that_stood_the_pauses_begin_anew(stood_s: float, next_s: float) -> None:
+    backoff = Backoff(100, 1_000, lambda: 1.0)
+    backoff.pause_s()
+    backoff.pause_s()
+    backoff.ended_after(stood_s)
+    assert backoff.pause_s() == pytest.approx(next_s)

@@ -118,7 +118,7 @@ def test_a_file_that_is_not_what_its_name_says_is_refused(tmp_path: Path, name: 
 
 
 def test_a_folder_or_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refused, match="cannot be read: Is a directory"):
+    with pytest.raises(Refused, match="cannot be read: Is a directory, and there is no journal in it"):
         list(read(str(tmp_path)))
     with pytest.raises(Refused, match="cannot be written: No such file"):
         Writer(str(tmp_path / "none" / "a.ndjson"))

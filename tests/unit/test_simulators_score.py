@@ -152,7 +152,7 @@ def test_a_file_that_cannot_be_judged_is_named_with_the_place(
     parser = argparse.ArgumentParser()
     scoring.add_arguments(parser)
     assert scoring.run(parser.parse_args([str(name), str(tmp_path / "truth")])) == 1
-    assert f"score: {tmp_path}/{said}\n" == capsys.readouterr().err
+    assert f"sortline: {tmp_path}/{said}\n" == capsys.readouterr().err
 
 
 def test_a_long_list_of_differences_is_cut(judged: Any) -> None:

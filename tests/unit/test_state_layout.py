@@ -12,7 +12,7 @@ STRUCTS = (
     *("families.pxd", "exceptions.pxd"),
 )
 VERSION = "14"
-LAYOUT = "adeeb22ef4f46b2c"
+LAYOUT = "4b87503d453837f2"
 
 
 def fields() -> str:
