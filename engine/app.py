@@ -14,10 +14,10 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine import __version__, gone_files, mended_databases, shed_gaps, start_room
+from engine import __version__, gone_files, mended_databases, newer, shed_gaps, start_room
 from engine.clock import Clock, SteadyClock, now_us
 from engine.config.site import Site, Source
-from engine.contracts import Driver, DriverFactory, Intake, Sink
+from engine.contracts import Driver, DriverFactory, FileSink, Intake, Sink
 from engine.crashes import Crashes
 from engine.dead_letters import DeadLetters
 from engine.disk import DISK
@@ -67,6 +67,8 @@ class Engine:
         data_dir = Path(settings.data_dir)
         with ExitStack() as opened:
             with usable(data_dir):
+                sinks = self._sinks(data_dir)
+                newer.refuse(data_dir, [sink.path for sink in sinks.values() if isinstance(sink, FileSink)])
                 journal = Journal(data_dir / "journal", bytes_max=settings.journal_bytes_max)
                 opened.callback(journal.close)
                 start_room.give_back(data_dir)
@@ -78,7 +80,6 @@ class Engine:
                 missing = ShedGaps(data_dir / shed_gaps.NAME)
                 outbox = mended_databases.opened(data_dir / OUTBOX, self._outbox)
                 opened.callback(outbox.close)
-                sinks = self._sinks(data_dir)
                 gone_files.say_what_went(data_dir / LETTERS, journal, outbox, sinks)
                 mended_databases.letters_in_order(data_dir / LETTERS)
                 letters = mended_databases.opened(data_dir / LETTERS, self._letters)
