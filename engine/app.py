@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -46,6 +47,8 @@ DRIVERS_STOP_S = 1.5
 PIPELINE_STOP_S = 5.0
 EARLY_STOP_S = 1.0
 DRIVER_AGAIN_S = 10.0
+OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+FILES_OF_A_DATABASE = 6  # and what SQLite opens for a moment
 
 log = logging.getLogger("sortline.app")
 
@@ -237,11 +240,32 @@ def usable(data_dir: Path) -> Iterator[None]:
             raise ReadOnly(f"engine.data_dir {data_dir}: {error}") from error
         if data_dir.is_dir() and start_room.is_short(data_dir):
             raise Full(f"engine.data_dir {data_dir}: its device has no room ({error})") from error
+        if _is_out_of_files(error):
+            raise Refused(
+                f"engine.data_dir {data_dir}: {error}. This process may have no more files open, and there is nothing "
+                "wrong with the folder. Raise LimitNOFILE of the service (ulimit -n of a shell), or see what else on "
+                "this box has so many open: lsof"
+            ) from error
         raise Refused(
             f"engine.data_dir {data_dir}: cannot be worked with: {error}. It has to be a folder that this user may "
             "write to, with room on its device and nothing of others in it. To see what stands there: sortline fsck "
             f"{data_dir}"
         ) from error
+
+
+def _is_out_of_files(error: Exception) -> bool:
+    """SQLite only says that it could not open something, and has closed again what it had of that database."""
+    if isinstance(error, OSError):
+        return error.errno in OUT_OF_FILES
+    tried: list[int] = []
+    try:
+        tried += (os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(FILES_OF_A_DATABASE))
+    except OSError as other:
+        return other.errno in OUT_OF_FILES
+    finally:
+        for file in tried:
+            os.close(file)
+    return False
 
 
 async def until(stopped: asyncio.Task[bool], work: Coroutine[Any, Any, None]) -> None:
