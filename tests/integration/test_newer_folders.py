@@ -165,6 +165,9 @@ def test_a_start_on_a_newer_folder_is_refused_and_touches_nothing(
     told_why = capsys.readouterr().err
     assert f"{said}" in told_why
     assert "start the newer one" in told_why
+    assert main(["journal", "refill", str(path), "--sink", "queue", "--yes"]) == 1
+    assert said in capsys.readouterr().err
+    assert whole(data) == before
     if "queue.sqlite" not in said:  # which a repair leaves to its readers
         for options in ([], ["--repair"]):
             assert main(["fsck", *options, str(data)]) == 1
