@@ -8,16 +8,17 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import os
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
-from engine import __version__, gone_files, mended_databases, shed_gaps, start_room
+from engine import __version__, gone_files, mended_databases, newer, shed_gaps, start_room
 from engine.clock import Clock, SteadyClock, now_us
 from engine.config.site import Site, Source
-from engine.contracts import Driver, DriverFactory, Intake, Sink
+from engine.contracts import Driver, DriverFactory, FileSink, Intake, Sink
 from engine.crashes import Crashes
 from engine.dead_letters import DeadLetters
 from engine.disk import DISK
@@ -46,6 +47,8 @@ DRIVERS_STOP_S = 1.5
 PIPELINE_STOP_S = 5.0
 EARLY_STOP_S = 1.0
 DRIVER_AGAIN_S = 10.0
+OUT_OF_FILES = frozenset({errno.EMFILE, errno.ENFILE})
+FILES_OF_A_DATABASE = 6  # and what SQLite opens for a moment
 
 log = logging.getLogger("sortline.app")
 
@@ -67,6 +70,8 @@ class Engine:
         data_dir = Path(settings.data_dir)
         with ExitStack() as opened:
             with usable(data_dir):
+                sinks = self._sinks(data_dir)
+                newer.refuse(data_dir, [sink.path for sink in sinks.values() if isinstance(sink, FileSink)])
                 journal = Journal(data_dir / "journal", bytes_max=settings.journal_bytes_max)
                 opened.callback(journal.close)
                 start_room.give_back(data_dir)
@@ -78,7 +83,6 @@ class Engine:
                 missing = ShedGaps(data_dir / shed_gaps.NAME)
                 outbox = mended_databases.opened(data_dir / OUTBOX, self._outbox)
                 opened.callback(outbox.close)
-                sinks = self._sinks(data_dir)
                 gone_files.say_what_went(data_dir / LETTERS, journal, outbox, sinks)
                 mended_databases.letters_in_order(data_dir / LETTERS)
                 letters = mended_databases.opened(data_dir / LETTERS, self._letters)
@@ -236,11 +240,32 @@ def usable(data_dir: Path) -> Iterator[None]:
             raise ReadOnly(f"engine.data_dir {data_dir}: {error}") from error
         if data_dir.is_dir() and start_room.is_short(data_dir):
             raise Full(f"engine.data_dir {data_dir}: its device has no room ({error})") from error
+        if _is_out_of_files(error):
+            raise Refused(
+                f"engine.data_dir {data_dir}: {error}. This process may have no more files open, and there is nothing "
+                "wrong with the folder. Raise LimitNOFILE of the service (ulimit -n of a shell), or see what else on "
+                "this box has so many open: lsof"
+            ) from error
         raise Refused(
             f"engine.data_dir {data_dir}: cannot be worked with: {error}. It has to be a folder that this user may "
             "write to, with room on its device and nothing of others in it. To see what stands there: sortline fsck "
             f"{data_dir}"
         ) from error
+
+
+def _is_out_of_files(error: Exception) -> bool:
+    """SQLite only says that it could not open something, and has closed again what it had of that database."""
+    if isinstance(error, OSError):
+        return error.errno in OUT_OF_FILES
+    tried: list[int] = []
+    try:
+        tried += (os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC) for _ in range(FILES_OF_A_DATABASE))
+    except OSError as other:
+        return other.errno in OUT_OF_FILES
+    finally:
+        for file in tried:
+            os.close(file)
+    return False
 
 
 async def until(stopped: asyncio.Task[bool], work: Coroutine[Any, Any, None]) -> None:

@@ -26,7 +26,7 @@ from engine.crashes import LAST
 from engine.dead_letters import DeadLetters
 from engine.dlq import FILE
 from engine.error_classes import Class, classify
-from engine.errors import Refused
+from engine.errors import Newer, Refused
 from engine.findings import Finding, Level, error, good, note, warning
 from engine.logs import escaped
 from engine.passed_over import NAME as PASSED_OVER
@@ -204,7 +204,11 @@ def _letters(path: Path, bytes_max: int) -> Iterator[Finding]:
 
 
 def _passed_over(data_dir: Path) -> Iterator[Finding]:
-    number = len(PassedOver(data_dir / PASSED_OVER, put_damaged_aside=False)) if data_dir.is_dir() else 0
+    try:
+        number = len(PassedOver(data_dir / PASSED_OVER, put_damaged_aside=False)) if data_dir.is_dir() else 0
+    except Newer as failure:
+        yield error("journal", str(failure), "a start is refused by this program, and changes nothing")
+        return
     if number:
         yield error(
             "journal",

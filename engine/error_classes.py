@@ -69,6 +69,7 @@ ERRORS: dict[tuple[str, int | None], Class] = {
     ("sqlite3.OperationalError", sqlite3.SQLITE_LOCKED): Class.TRANSIENT,
     ("redis.exceptions.ConnectionError", None): Class.UNKNOWN,
     ("redis.exceptions.TimeoutError", None): Class.UNKNOWN,
+    ("engine.redis_connection.NotNow", None): Class.TRANSIENT,
     ("redis.exceptions.BusyLoadingError", None): Class.TRANSIENT,
     ("redis.exceptions.TryAgainError", None): Class.TRANSIENT,
     ("redis.exceptions.ClusterDownError", None): Class.TRANSIENT,

@@ -21,6 +21,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
 
+from engine import newer
 from engine.clock import now_us
 from engine.config.faults import count
 from engine.config.load import read_toml
@@ -67,10 +68,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """0 or 1, as above. A folder that is in use, or not there, is raised as Refused."""
+    """0 or 1, as above. A folder that is in use, not there, or a newer program's is raised as Refused."""
     if args.accept_loss and not args.repair:
         raise Refused("--accept-loss says what a repair may do: it needs --repair")
     folder = data_folder(args.where)
+    newer.refuse(folder)
     no_folders = [path for path in (folder / "journal", folder / "snapshots") if path.exists() and not path.is_dir()]
     for path in no_folders:
         print(f"{path}: is no folder" + (f": renamed to {put_aside(path).name}" if args.repair else ""))
@@ -212,18 +214,19 @@ class Check:
             fault = fault_of_database(path)
             if fault:
                 yield Finding(path, fault.what, grave=path.name in MADE_AGAIN and not fault.mended)
-        for name, fault_of in SMALL_FILES.items():
-            if fault := fault_of(self.folder / name):
-                yield Finding(self.folder / name, fault.what)
-        if deadly := len(PassedOver(self.folder / PASSED_OVER, put_damaged_aside=False)):
-            what = f"{count(deadly, 'record')} on which the process died: passed over"
-            yield Finding(self.folder / PASSED_OVER, what)
-        shed, _ = read_shed(self.folder / SHED, mend=False)
-        if shed:
-            what = f"{count(sum(gap.records for gap in shed.values()), 'record')} not taken while the disk filled up"
-            yield Finding(self.folder / SHED, f"{what}: the next start tells of the gap")
+        for name in SMALL_FILES:
+            yield from self._small_file(self.folder / name)
         for path in sorted(self.folder.rglob(f"*{BAD}")):
             yield Finding(path, "was put aside earlier, to look at")
+
+    def _small_file(self, path: Path) -> Iterator[Finding]:
+        if fault := SMALL_FILES[path.name](path):
+            yield Finding(path, fault.what)
+        if path.name == PASSED_OVER and (deadly := len(PassedOver(path, put_damaged_aside=False))):
+            yield Finding(path, f"{count(deadly, 'record')} on which the process died: passed over")
+        if path.name == SHED and (shed := read_shed(path, mend=False)[0]):
+            what = f"{count(sum(gap.records for gap in shed.values()), 'record')} not taken while the disk filled up"
+            yield Finding(path, f"{what}: the next start tells of the gap")
 
 
 def repair(folder: Path, *, accept_loss: bool) -> list[str]:
@@ -348,10 +351,7 @@ class Fault(NamedTuple):
 
 
 def fault_of_rules(path: Path) -> Fault | None:
-    try:
-        book = RuleBook(path, put_damaged_aside=False)
-    except Newer:
-        return None
+    book = RuleBook(path, put_damaged_aside=False)
     if book.damaged:
         return Fault("is damaged; the snapshots know the rules, too", damaged=True)
     return Fault(FLIPPED, mended=True) if book.report else None

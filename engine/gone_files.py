@@ -26,7 +26,7 @@ def say_what_went(letters: Path, journal: Journal, outbox: Outbox, sinks: Mappin
         return "The journal has its beginning no more: what sortline replay makes of it is not all of them"
 
     dead = sum(account.dead for each in accounts.values() for account in each)
-    if journal.first() and _is_gone(letters):
+    if journal.first() and not journal.is_of_first_release and _is_gone(letters):
         log.log(
             logging.ERROR if dead else logging.WARNING,
             "%s: is not there, or empty: the dead letters that it had are gone, and a new one is begun. So far %d "

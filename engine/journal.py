@@ -110,6 +110,12 @@ class Journal:
         """The number of its oldest segment; 0: it has none."""
         return min(self._segments.numbers(), default=0)
 
+    @property
+    def is_of_first_release(self) -> bool:
+        """Whether no later one than 0.1.0 has begun a segment: each start begins one."""
+        header = self._segments.header(max(self._segments.numbers(), default=0))
+        return header is not None and header.version == 1
+
     def read(self, after: Position, until: Position) -> Iterator[bytes]:
         """The payloads between two positions, in the order of the appends."""
         for number in self._following(after):

@@ -83,10 +83,10 @@ class Lanes:
     def limit(self, work: Work) -> int:
         """How many events to read: after a series of failures, and while one at fault is searched, a single one.
 
-        Not where the sink could not be reached since the start: what a call of the life before has left there, and a
-        consumer may have deleted, is known by its last event, so the first call is no smaller than that was.
+        Not where one that looks back could not be reached since the start: what a call of the life before has left
+        there, and a consumer may have deleted, is known by its last event, so the first call is no smaller than that.
         """
-        if work.alone or work.breaker.is_open or (self._breaker.is_open and work.has_passed):
+        if work.alone or work.breaker.is_open or (self._breaker.is_open and (work.has_passed or not work.looks_back)):
             return 1
         now = self._timer()
         return max(1, min([work.batch, *(bucket.allows(now) for bucket in self._buckets(work))]))

@@ -17,7 +17,7 @@ from pathlib import Path
 import msgspec
 
 from engine.disk import DISK, Disk
-from engine.whole_file import body_of, is_sealed, mended, read_whole, sealed, write_whole
+from engine.whole_file import body_of, is_sealed, mended, read_whole, refuse_newer, sealed, write_whole
 
 NAME = "passed_over.json"
 VERSION = b"sortline-passed-over-1"
@@ -58,6 +58,7 @@ class PassedOver:
 
     def _read(self, put_damaged_aside: bool) -> None:
         found = read_whole(self.path, self._disk) if self._disk.bytes_of(self.path) >= 0 else b""
+        refuse_newer(self.path, found, VERSION)
         content, self.report = mended(
             self.path, found, partial(is_sealed, version=VERSION), self._disk, mend=put_damaged_aside
         )

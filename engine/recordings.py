@@ -261,21 +261,21 @@ class Writer:
 
 
 @contextlib.contextmanager
-def new_file(name: str, mode: int = 0o666) -> Iterator[str]:
+def new_file(name: str, mode: int = 0o666, *, replaces: bool = False) -> Iterator[str]:
     """Where to write what is to be `name`: it gets its name once it is whole and on disk. What a command that was
-    killed leaves is taken away by the next. `-` stays what it is. Raises Refused where there is such a file already,
-    or another process is writing one.
+    killed leaves is taken away by the next. `-` stays what it is, and so does what is no file (a pipe, /dev/null).
+    Raises Refused where there is such a file already, unless it is to be replaced, or another process is writing one.
     """
-    if name == "-":
+    if name == "-" or (replaces and Path(name).exists() and not Path(name).is_file()):
         yield name
         return
-    path = Path(name)
-    if path.exists():
+    path = Path(name).resolve() if replaces else Path(name)  # not the link goes, but what it leads to
+    if path.exists() and not replaces:
         raise Refused(f"{name}: is there already; choose another name")
     part = path.with_name(f"{path.stem}.part{path.suffix}")  # the ending says the format
     lock = _made(name, part, mode)
     try:
-        if path.exists():
+        if path.exists() and not replaces:
             raise Refused(f"{name}: is there already; choose another name")
         yield str(part)
         file = DISK.open_to_read(part)

@@ -10,9 +10,11 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
+from redis._parsers.hiredis import _AsyncHiredisParser
 from redis.asyncio import Connection
 from redis.asyncio.connection import SSLConnection
 from redis.connection import HiredisRespSerializer
+from redis.exceptions import ResponseError
 
 from engine.cancellation import raise_if_cancelled
 from engine.tls import Tls
@@ -20,7 +22,19 @@ from engine.tls import Tls
 PACKER: Any = HiredisRespSerializer()
 
 
+class NotNow(ResponseError):
+    """The server is at work on something long, or lacks the replicas that it wants: it passes by itself. redis-py has
+    no type for it, and what has none is taken for something that somebody has to put right."""
+
+
+class _Parser(_AsyncHiredisParser):
+    EXCEPTION_CLASSES = {**_AsyncHiredisParser.EXCEPTION_CLASSES, "BUSY": NotNow, "NOREPLICAS": NotNow}  # noqa: RUF012
+
+
 class _Ours(Connection):
+    def set_parser(self, parser_class: Any) -> None:
+        super().set_parser(_Parser)
+
     def pack_command(self, *args: Any) -> list[bytes]:
         """As redis-py's other connection does. This one spells each argument out in Python: a batch of 500 events has
         2 500 of them."""

@@ -18,11 +18,12 @@ from pathlib import Path
 
 import msgspec
 
+from engine import newer
 from engine.clock import now_us
 from engine.config.faults import count
 from engine.config.load import load_site
 from engine.config.site import SinkTable, Site
-from engine.contracts import OutRow, Sink
+from engine.contracts import FileSink, OutRow, Sink
 from engine.dead_letters import DeadLetters
 from engine.disk import DISK
 from engine.error_classes import Class, classify, code_of
@@ -56,12 +57,14 @@ def run(args: argparse.Namespace) -> int:
     if table.kind not in KINDS:
         raise Refused(f"sink {args.sink}: a web service keeps what it got; a queue or a stream can be filled again")
     data_dir = Path(site.engine.data_dir)
+    sink: Sink = registry.sink_of(table.kind)(table.name, table.settings, data_dir, now_us)
+    newer.refuse(data_dir, [sink.path] if isinstance(sink, FileSink) else ())
     lock = locked(data_dir)
     try:
         first = min(SegmentFolder(data_dir / "journal").numbers(), default=0)
         if first != 1 or not (data_dir / OUTBOX).is_file():
             raise Refused(f"{data_dir}: without the journal's beginning and the outbox it cannot be told what was sent")
-        sent = asyncio.run(_refill(site, table, data_dir, args.first, send=args.yes))
+        sent = asyncio.run(_refill(site, table, sink, data_dir, args.first, send=args.yes))
     finally:
         DISK.close(lock)
     for queue, number in sorted(sent.items()):
@@ -71,11 +74,10 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-async def _refill(site: Site, table: SinkTable, data_dir: Path, first: int, *, send: bool) -> Counter[str]:
+async def _refill(site: Site, table: SinkTable, sink: Sink, data_dir: Path, first: int, *, send: bool) -> Counter[str]:
     """By queue, how many."""
     sinks = [each.name for each in site.sinks]
     outbox = SqliteOutbox(data_dir / OUTBOX, routes=site.routing(), sinks=sinks, rows_max=site.engine.outbox_rows_max)
-    sink: Sink = registry.sink_of(table.kind)(table.name, table.settings, data_dir, now_us)
     replay = Replay(str(data_dir), None, strict=False)
     sent: Counter[str] = Counter()
     try:

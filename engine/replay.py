@@ -9,6 +9,7 @@ on by the rules by which the engine did, so that it gives the events that the en
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -22,7 +23,7 @@ from engine.config.load import load_rules
 from engine.config.rules import Rules
 from engine.errors import Refused
 from engine.pauses import short_pauses
-from engine.recordings import Chunk, Output, Writer, read, say
+from engine.recordings import Chunk, Output, Writer, new_file, read, say
 from engine.records import make_decoder
 from engine.rule_book import RuleSet
 from ext.batch import Batch
@@ -62,7 +63,10 @@ def run(args: argparse.Namespace) -> int:
     pace = Pace(SPEEDS[args.speed]) if SPEEDS[args.speed] else None
     chunks = read(args.input)
     chunk = next(chunks, None)  # what cannot be read is refused before anything is written
-    with short_pauses(), Writer(args.out) as out:
+    # whoever follows a run that is paced, or a live feed, finds it under its name from the first line on
+    followed = pace is not None or args.input == "-"
+    place = contextlib.nullcontext(args.out) if followed else new_file(args.out, replaces=True)
+    with short_pauses(), place as name, Writer(name) as out:
         while chunk is not None:
             replay.take(chunk, out, pace)
             chunk = next(chunks, None)

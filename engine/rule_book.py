@@ -9,7 +9,6 @@ in order, one entry a change. A replay turns to the next rules where the engine 
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -18,12 +17,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from engine.disk import DISK, Disk
-from engine.errors import Newer
 from engine.journal import BEGINNING, Position
-from engine.whole_file import body_of, is_sealed, mended, read_whole, sealed, write_whole
+from engine.whole_file import body_of, is_sealed, mended, read_whole, refuse_newer, sealed, write_whole
 
 VERSION = b"sortline-rules-1"
-NEWER = re.compile(rb"sortline-rules-[0-9]+ [0-9a-f]+")
 
 encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -95,10 +92,7 @@ class RuleBook:
 
     def _read(self, put_damaged_aside: bool) -> None:
         found = read_whole(self.path, self._disk) if self._disk.bytes_of(self.path) >= 0 else b""
-        first = found.partition(b"\n")[0]
-        # the digest of a later version covers more than the body, so a version that only a flipped bit names is none
-        if not is_sealed(found) and NEWER.fullmatch(first) and first.partition(b" ")[0] != VERSION:
-            raise Newer(self.path)
+        refuse_newer(self.path, found, VERSION)
         content, self.report = mended(self.path, found, is_sealed, self._disk, mend=put_damaged_aside)
         self.damaged = content is None
         if content is None:

@@ -43,6 +43,7 @@ from ext import frames
 
 MAGIC = b"sortjrnl"
 VERSION = 2
+VERSIONS_MAX = 99  # what says more is damage, and no newer program
 HEADER = struct.Struct("<8sIIQQI")
 HEADER_BYTES = HEADER.size + 4
 LOSS = 1
@@ -220,6 +221,8 @@ class Content:
         header = _decoded(begin, self.number)
         if header is not None:
             return header
+        if newer := _newer(begin, self.number):
+            raise Newer(self.path, f"is of version {newer}, this program reads {VERSION}")
         header = _mended(begin, self.number)
         if header is not None:
             self.flaw = "a flipped bit in its header, turned back"
@@ -232,7 +235,7 @@ class Content:
 
     def _without_frames(self, begin: bytes) -> Header:
         version = struct.unpack_from("<I", begin, len(MAGIC))[0] if len(begin) >= First.header_bytes else 0
-        if begin[: len(MAGIC)] == MAGIC and version > VERSION:
+        if begin[: len(MAGIC)] == MAGIC and VERSION < version <= VERSIONS_MAX:
             raise Newer(self.path, f"is of version {version}, this program reads {VERSION}")
         if any_byte(self.data, HEADER_BYTES):
             raise Missing(
@@ -274,6 +277,15 @@ def _decoded(begin: bytes, number: int) -> Header | None:
     return (
         Header(version, of, begun_us, end_before, flags) if (magic, version, of) == (MAGIC, VERSION, number) else None
     )
+
+
+def _newer(begin: bytes, number: int) -> int:
+    """The version of a header that is whole, and a later one's; 0: it is none. Frames of that version may look like
+    ours, and mean something else."""
+    if len(begin) != HEADER_BYTES or begin[-4:] != struct.pack("<I", frames.crc32c(begin[:-4])):
+        return 0
+    magic, version, of, *_ = HEADER.unpack_from(begin)
+    return version if magic == MAGIC and of == number and VERSION < version <= VERSIONS_MAX else 0
 
 
 def _mended(begin: bytes, number: int) -> Header | None:

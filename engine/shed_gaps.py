@@ -18,7 +18,7 @@ from typing import NamedTuple
 import msgspec
 
 from engine.disk import DISK
-from engine.whole_file import body_of, is_sealed, mended, read_whole, sealed, write_whole
+from engine.whole_file import body_of, is_sealed, mended, read_whole, refuse_newer, sealed, write_whole
 
 NAME = "shed.json"
 VERSION = b"sortline-shed-1"
@@ -104,6 +104,7 @@ def read(path: Path, *, mend: bool) -> tuple[dict[str, Gap] | None, str]:
     if path.name not in DISK.names(path.parent):
         return {}, ""
     found = read_whole(path) if DISK.bytes_of(path) >= 0 else b""
+    refuse_newer(path, found, VERSION)
     content, said = mended(path, found, partial(is_sealed, version=VERSION), mend=mend)
     return None if content is None else msgspec.json.decode(body_of(content), type=dict[str, Gap]), said
 

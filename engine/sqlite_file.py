@@ -20,8 +20,8 @@ from typing import Any
 
 from engine.disk import DISK, MODE
 from engine.errors import Newer, Refused
-from engine.sqlite_log import LOG
-from engine.whole_file import put_aside
+from engine.sqlite_log import LOG, newest_page
+from engine.whole_file import put_aside, read_whole
 
 BESIDE = ("", LOG, "-shm")  # the files of a database, by what follows its name
 BUSY_S_MAX = 10.0
@@ -32,6 +32,8 @@ DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLI
 VERSIONS_MAX = 99  # what says more is damage, and no newer program
 WITNESS = 0x534C0000  # the upper half of application_id; the lower one is the version, twice
 MAGIC = b"SQLite format 3\0"
+HEAD_BYTES = 100
+VERSIONS_AT = (60, 68)  # user_version and application_id, https://sqlite.org/fileformat2.html#the_database_header
 FORMAT_AT, FORMATS = 18, b"\x02"
 PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -223,9 +225,26 @@ def is_newer(file: sqlite3.Connection, version: int) -> bool:
     return version < _version_said(file) <= VERSIONS_MAX
 
 
+def newer_version(path: Path, ours: int) -> int:
+    """The version of a file of a newer program, as its bytes say, and those of its write-ahead log; 0: it is none. Not
+    by SQLite, which would put files beside it. Raises OSError where there is no file. Not while this process has a
+    connection to it: to close any file of it takes the locks of all away."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    with contextlib.suppress(OSError):
+        head = newest_page(read_whole(path.with_name(path.name + LOG)), 1)[:HEAD_BYTES] or head
+    if len(head) < HEAD_BYTES or not head.startswith(MAGIC):
+        return 0
+    said = _version_of_both(*(int.from_bytes(head[at : at + 4], "big", signed=True) for at in VERSIONS_AT))
+    return said if ours < said <= VERSIONS_MAX else 0
+
+
 def _version_said(file: sqlite3.Connection) -> int:
+    return _version_of_both(_pragma(file, "user_version"), _pragma(file, "application_id"))
+
+
+def _version_of_both(said: int, witness: int) -> int:
     """A flipped bit of the one is known by the other; files of earlier programs have only one."""
-    said, witness = _pragma(file, "user_version"), _pragma(file, "application_id")
     other = witness & 0xFF
     return other if witness == _witness(other) and (said ^ other).bit_count() == 1 else said
 

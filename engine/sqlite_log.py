@@ -70,6 +70,19 @@ def put_in_order(path: Path) -> Iterator[str]:
         yield f"{log}: a flipped bit at {_places(order.flips)}, turned back"
 
 
+def newest_page(log: bytes, page: int) -> bytes:
+    """As the last commit in a log has it, bits that were flipped turned back; empty: it has none of it."""
+    if len(log) <= HEADER_BYTES:
+        return b""
+    order = _Order(content := bytearray(log))
+    found = committed = b""
+    for begin in order.frames():
+        number, pages_after = struct.unpack_from(">II", content, begin)
+        found = bytes(order.page(begin)) if number == page else found
+        committed = found if pages_after else committed
+    return committed
+
+
 def _turned(log: Path, before: bytes, content: bytearray, places: Sequence[int]) -> bool:
     """In place, and synced. False: beside another process it is another log by now."""
     file = DISK.open(log)
@@ -126,6 +139,13 @@ class _Order:
             before = _frame_summed(log, log[begin : begin + self._size], before)
             log[begin + SUM.start : begin + SUM.stop] = before.astype(">u4").tobytes()
         return log
+
+    def frames(self) -> range:
+        """Where they begin, as far as the log can be read."""
+        return range(HEADER_BYTES, self._end, self._size) if self._end > HEADER_BYTES else range(0)
+
+    def page(self, begin: int) -> bytearray:
+        return self._log[begin + FRAME_BYTES : begin + self._size]
 
     def _read_header(self) -> bool:
         log = self._log

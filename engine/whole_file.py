@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import re
 from collections.abc import Callable
 from itertools import chain, count
 from pathlib import Path
 
 from engine.disk import DISK, Disk
+from engine.errors import Newer
 
 NEW = ".new"
 BAD = ".bad"
+VERSION = re.compile(rb"[1-9][0-9]?")  # what says more than 99 is damage, and no newer program
+DIGEST = re.compile(rb"[0-9a-f]+")
 MENDED_BYTES_MAX = 4096  # each bit of it is tried, which takes a third of a second then
 
 
@@ -103,6 +107,22 @@ def is_sealed(content: bytes, version: bytes | None = None) -> bool:
     first, _, body = content.partition(b"\n")
     said, _, digest = first.partition(b" ")
     return digest == _digest(body.removesuffix(b"\n")) and version in (None, said)
+
+
+def refuse_newer(path: Path, content: bytes, version: bytes) -> None:
+    """Raises Newer for a small file that is sealed by a later version of the program. That one's digest covers more
+    than the body, so where it is the body's, a version that is one bit away was made by a flipped bit."""
+    name, _, ours = version.rpartition(b"-")
+    said, _, digest = content.partition(b"\n")[0].partition(b" ")
+    prefix, _, number = said.rpartition(b"-")
+    if prefix != name or not VERSION.fullmatch(number) or not DIGEST.fullmatch(digest) or int(number) <= int(ours):
+        return
+    if not (is_sealed(content) and _are_a_bit_apart(number, ours)):
+        raise Newer(path, f"is of version {number.decode()}, this program reads {ours.decode()}")
+
+
+def _are_a_bit_apart(one: bytes, other: bytes) -> bool:
+    return len(one) == len(other) and sum((a ^ b).bit_count() for a, b in zip(one, other, strict=True)) == 1
 
 
 def body_of(content: bytes) -> bytes:

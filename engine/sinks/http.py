@@ -241,7 +241,8 @@ class HttpSink:
             text = answer.decode("utf-8", "replace").strip()[:REASON_CHARS_MAX]
             return Undeliverable(f"{says}: {text}", position=row.position, again=row.again, code=status)
         if meaning == "overload":
-            return Throttled(says, retry_after_s(headers.get("retry-after", ""), self._clock()))
+            asked, answered = headers.get("retry-after", ""), headers.get("date", "")
+            return Throttled(says, retry_after_s(asked, answered, self._clock()))
         if meaning == "operator":
             return Refused(f"{says}: put the address or the token of this sink right")
         return SinkFailed(says, status)
@@ -330,14 +331,20 @@ class _Until(io.RawIOBase):
         super().close()
 
 
-def retry_after_s(text: str, now_us: int) -> float:
-    """RFC 9110, 10.2.3: seconds, or a date; 0 for what is neither."""
+def retry_after_s(text: str, answered: str, now_us: int) -> float:
+    """RFC 9110, 10.2.3: seconds, or a date; 0 for what is neither. answered: the server's own date, from which its
+    other one counts, whatever the clock of this box says; `now_us` where it has none."""
     if (seconds := text.strip()).isdecimal():
         return float(seconds)
+    at = _date(text)
+    if at is None:
+        return 0.0
+    return max(0.0, (at - (_date(answered) or datetime.fromtimestamp(now_us / 1_000_000, UTC))).total_seconds())
+
+
+def _date(text: str) -> datetime | None:
     try:
         at = parsedate_to_datetime(text)
     except (ValueError, OverflowError):
-        return 0.0
-    if at.tzinfo is None:
-        at = at.replace(tzinfo=UTC)
-    return max(0.0, (at - datetime.fromtimestamp(now_us / 1_000_000, UTC)).total_seconds())
+        return None
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -10,6 +11,9 @@ from pathlib import Path
 import pytest
 import zstandard
 
+from engine.app import Engine
+from engine.config.load import load_site
+from engine.errors import Refused
 from tests.commands import Running, account, queued, sortline
 
 GOOD = b'{"kind":"scan.read","src":"dc1/scan/A","seq":%d,"lu":"L-%d","t_rx":1795420800000000}\n'
@@ -255,3 +259,41 @@ def test_bad_lines_of_a_recording_are_named_counted_and_skipped(tmp_path: Path) 
     strict = sortline("replay", str(path), "--out", str(tmp_path / "out.ndjson"), "--strict")
     assert strict.returncode == 1
     assert f"{path}:3: " in strict.stderr
+
+
+def test_a_full_table_of_open_files_is_not_the_folders_fault(tmp_path: Path) -> None:
+    """It was said that the folder cannot be worked with. Whichever file is the first for which there is no room."""
+    path, data = spoiled(tmp_path, lambda data: None)
+    said: list[str] = []
+    for more in range(24):
+        code, why = started_with_few_files(path, tmp_path / "said", more)
+        said += [why] if code else []
+        assert not code or ("LimitNOFILE" in why and "It has to be a folder" not in why), (more, why)
+        assert not list(data.rglob("*.bad"))
+    assert any("unable to open database file" in why for why in said)
+    assert any("[Errno 24] Too many open files" in why for why in said)
+    assert len(said) < 24, "at last it was built"
+
+
+def started_with_few_files(path: Path, says: Path, more: int) -> tuple[int, str]:
+    """Whether an engine that may open so many files more is refused, and why."""
+    site = load_site(path)
+    pid = os.fork()
+    if pid == 0:
+        code = 99
+        try:
+            answer = os.open(says, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+            first = os.dup(answer)
+            os.close(first)
+            resource.setrlimit(resource.RLIMIT_NOFILE, (first + more, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+            try:
+                Engine(site)
+                code = 0
+            except Refused as error:
+                os.write(answer, str(error).encode())
+                code = 1
+        finally:
+            os._exit(code)
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    assert code in (0, 1)
+    return code, says.read_text()

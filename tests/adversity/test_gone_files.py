@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.test_app import delivered, lines_protocol, picks, queued, run, site
+from tests.integration.test_data_folders_of_releases import FOLDERS, unpacked
 
 __all__ = ["lines_protocol"]
 
@@ -40,6 +41,20 @@ def test_dead_letters_that_are_gone_are_missed(tmp_path: Path, caplog: pytest.Lo
     assert said.levelname == "WARNING", "none was of an event"
     path = tmp_path / "data" / "dead.sqlite"
     assert f"{path}: is not there, or empty: the dead letters that it had are gone" in caplog.text
+
+
+@pytest.mark.parametrize("released", FOLDERS, ids=lambda path: path.name)
+def test_a_folder_of_the_first_release_never_had_dead_letters(
+    tmp_path: Path, released: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was told that they are gone. From then on it has some."""
+    unpacked(released, tmp_path / "data")
+    path = site(tmp_path)
+    run(path, lambda engine: engine.metrics.sink("queue").state == "up")
+    assert "is not there" not in caplog.text
+    (tmp_path / "data" / "dead.sqlite").unlink()
+    run(path, lambda engine: engine.metrics.sink("queue").state == "up")
+    assert "dead.sqlite: is not there, or empty: the dead letters that it had are gone" in caplog.text
 
 
 def test_a_folder_that_is_new_or_whole_misses_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

@@ -162,6 +162,25 @@ def test_an_export_that_is_killed_leaves_no_half_file(left_behind: Path, tmp_pat
     assert [path.name for path in tmp_path.iterdir()] == [out.name]
 
 
+def test_a_replay_that_is_killed_leaves_the_file_of_before(left_behind: Path, tmp_path: Path) -> None:
+    out = tmp_path / "events.ndjson"
+
+    def replay() -> int:
+        return main(["replay", str(left_behind), "--out", str(out)])
+
+    assert in_a_process(replay) == 0
+    expected = out.read_bytes()
+    assert expected
+
+    def then(step: int) -> None:
+        assert out.read_bytes() in (b"before", expected), step
+        assert in_a_process(replay) == 0, step
+        assert out.read_bytes() == expected
+
+    assert killed_at_every_step(lambda: out.write_bytes(b"before"), replay, then) > 0
+    assert [path.name for path in tmp_path.iterdir()] == [out.name]
+
+
 def letters_in(folder: Path) -> DeadLetters:
     letters = DeadLetters(folder / "dead.sqlite", lambda: 1_700_000_000_000_000)
     rows = [OutRow(n, f"e{n}", "pick.confirmed", "erp", f"k{n}", b"{}") for n in range(1, LETTERS + 1)]

@@ -87,7 +87,7 @@ def test_a_segment_of_a_newer_version_is_not_put_aside(data: Path, capsys: pytes
     content = b"sortjrnl" + (3).to_bytes(4, "little") + b"\x01" * 1_000
     last.write_bytes(content)
     assert main(["fsck", "--repair", str(data)]) == 1
-    assert "this program reads 2: start the newer one" in capsys.readouterr().out
+    assert "this program reads 2: start the newer one" in capsys.readouterr().err
     assert last.read_bytes() == content
 
 

@@ -145,6 +145,28 @@ def test_a_route_that_hangs_holds_no_other_and_loses_nothing(tmp_path: Path) -> 
     assert failed == others[-20:-19]
 
 
+def test_a_service_that_is_down_since_the_start_is_asked_with_one_request_at_a_time(tmp_path: Path) -> None:
+    """Each of its queues came with all of its connections at once until it had failed five times by itself."""
+    with WebService() as service:
+        service.answers = lambda request: (500, {}, b"")
+        erp = Erp(tmp_path, service, connections=8)
+        erp.forwarder._lanes._jitter = lambda: 0.0
+        erp.tell(1, 50, "carton.closed")
+        erp.tell(51, 100, "pick.confirmed")
+        erp.tell(101, 150, "exception.raised")
+        opened: list[tuple[int, int]] = []
+
+        def done() -> bool:
+            if erp.metrics.failures >= 5 and not opened:
+                opened.append((erp.metrics.failures, len(service.requests)))
+            return bool(opened) and erp.metrics.failures >= opened[0][0] + 20
+
+        run(lambda: erp.until(done))
+        ((calls, requests),) = opened
+        # but for a call that was under way
+        assert len(service.requests) - requests <= erp.metrics.failures - calls + 8
+
+
 def test_a_stop_gives_up_a_route_that_hangs(tmp_path: Path) -> None:
     answered = threading.Event()
 

@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from email.utils import formatdate
 from pathlib import Path
 from typing import Any
 
@@ -147,7 +148,28 @@ def test_a_status_may_say_that_the_event_is_there_already() -> None:
     ],
 )
 def test_retry_after_is_seconds_or_a_date(text: str, seconds: float) -> None:
-    assert retry_after_s(text, 1_700_000_000_000_000) == seconds
+    assert retry_after_s(text, "", 1_700_000_000_000_000) == seconds
+
+
+def test_a_date_to_come_back_at_is_the_servers_as_is_that_of_its_answer() -> None:
+    """A box whose clock was behind by a quarter of an hour waited that long for a server that had asked for seconds."""
+    with WebService() as service:
+        at = time.time() + 900
+        service.answers = lambda request: (
+            503,
+            {"Date": formatdate(at, usegmt=True), "Retry-After": formatdate(at + 7, usegmt=True)},
+            b"",
+        )
+
+        async def story() -> None:
+            sink = sink_on(service)
+            await sink.open()
+            with pytest.raises(Throttled) as throttled:
+                await send(sink, [row(1)])
+            assert throttled.value.retry_after_s == 7
+            await sink.close()
+
+        run(story)
 
 
 def test_what_has_arrived_is_not_sent_again_with_what_has_not() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import uvloop
 from engine.contracts import Delivery, OutRow
 from engine.error_classes import Class, classify
 from engine.errors import Refused
+from engine.redis_connection import NotNow
 from engine.redis_nodes import connect, shut
 from engine.secret import Secret
 from engine.sinks.redis_stream import RedisSink, Settings
@@ -200,6 +202,37 @@ def test_a_key_of_another_type_is_the_operators_to_clear(redis_server: Peer) -> 
     with pytest.raises(redis.ResponseError) as refused:
         asyncio.run(send(sink_on(redis_server.port), rows(1, 2)))
     assert classify(refused.value) is Class.OPERATOR
+
+
+def test_a_server_without_its_replicas_or_at_work_on_a_script_is_waited_for(redis_server: Peer) -> None:
+    """Neither has a type of redis-py's: the lane was held, and somebody told to act, for what passes by itself."""
+    port = redis_server.port
+    with redis.Redis(port=port) as client, redis.Redis(port=port) as other:
+        client.config_set("min-replicas-to-write", 1)
+        with pytest.raises(NotNow, match="Not enough good replicas") as refused:
+            asyncio.run(send(sink_on(port), rows(1, 2)))
+        assert classify(refused.value) is Class.TRANSIENT
+        client.config_set("min-replicas-to-write", 0)
+        client.config_set("busy-reply-threshold", 1)
+        with ThreadPoolExecutor(1) as thread:
+            endless = thread.submit(other.eval, "while true do end", 0)
+            while not _is_busy(client):
+                assert not endless.done()
+            with pytest.raises(NotNow, match="is busy running a script") as refused:
+                asyncio.run(send(sink_on(port), rows(1, 2)))
+            assert classify(refused.value) is Class.TRANSIENT
+            client.script_kill()
+            assert isinstance(endless.exception(), redis.ResponseError)
+    asyncio.run(send(sink_on(port), rows(1, 2)))
+    assert ids(port) == names(1, 2)
+
+
+def _is_busy(client: redis.Redis) -> bool:
+    try:
+        client.ping()
+    except redis.ResponseError:
+        return True
+    return False
 
 
 def test_no_memory_on_the_server_leaves_no_hole(redis_server: Peer) -> None:

@@ -84,6 +84,7 @@ LAYERS: list[tuple[str, ...]] = [
     ),
     ("engine.config",),
     (
+        "engine.newer",
         "engine.app",
         "engine.live",
         "engine.box_checks",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -93,6 +94,35 @@ def test_strict_stops_at_the_first_bad_line(tmp_path: Path, capsys: pytest.Captu
     code, _ = replay(source, tmp_path / "out.ndjson", "--strict")
     assert code == 1
     assert f"{source}:8: a JSON object expected" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("before", [b"of the last run\n", None])
+def test_a_run_that_does_not_come_to_its_end_leaves_what_was_there(tmp_path: Path, before: bytes | None) -> None:
+    """Half of the events under the name of all would be taken for them."""
+    out = tmp_path / "out.ndjson"
+    if before is not None:
+        out.write_bytes(before)
+    source = recording(tmp_path / "in.ndjson", [*LINES, b"no record\n"])
+    names = {path.name for path in tmp_path.iterdir()}
+    assert main(["replay", source, "--out", str(out), "--strict"]) == 1
+    assert {path.name for path in tmp_path.iterdir()} == names
+    assert (out.read_bytes() if out.exists() else None) == before
+
+
+def test_a_file_that_is_there_is_replaced_and_what_is_no_file_stays(tmp_path: Path) -> None:
+    source = recording(tmp_path / "in.ndjson", LINES)
+    _, expected = replay(source, tmp_path / "expected.ndjson")
+    (tmp_path / "real.ndjson").write_bytes(b"of the last run\n")
+    (tmp_path / "link.ndjson").symlink_to("real.ndjson")
+    assert replay(source, tmp_path / "link.ndjson") == (0, expected)
+    assert (tmp_path / "link.ndjson").is_symlink()
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    assert main(["replay", source, "--out", str(pipe)]) == 0
+    assert os.read(reader, 1 << 20) == (tmp_path / "real.ndjson").read_bytes()
+    os.close(reader)
+    assert pipe.is_fifo()
 
 
 def test_the_site_comes_from_the_config_else_from_the_first_source(tmp_path: Path) -> None:

@@ -103,7 +103,7 @@ def test_a_newer_version_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "rules.json"
     _, digest, body = path.read_bytes().split(maxsplit=2)
     path.write_bytes(b"sortline-rules-2 %b\n%b" % (digest[::-1], body))
-    with pytest.raises(Refused, match="newer version"):
+    with pytest.raises(Refused, match="is of version 2, this program reads 1: start the newer one"):
         book(tmp_path)
 
 
