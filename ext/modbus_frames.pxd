@@ -33,8 +33,13 @@ cdef class Frames:
     cdef readonly unsigned long stale
     cdef readonly unsigned long answers
     cdef readonly int waiting
+    cdef object token                # of the answer that `next` found last
+    cdef object content              # and what it says
 
     cdef bytes ask(self, object token, int unit, int function, int address, int last, double deadline)
+    # The next whole answer that somebody waits for, from `place` on, which it moves on; False: there is none, and what is
+    # left of the bytes is in `rest`.
+    cdef bint next(self, const uint8_t** place, const uint8_t* end) except -1
     cdef int slot(self, object token) noexcept
     cdef bint is_late(self, int at, double now) noexcept
     cdef int put(

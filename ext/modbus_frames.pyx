@@ -86,20 +86,14 @@ cdef class Frames:
     def read(self, token, int unit, int function, int address, int quantity, double deadline=INFINITY):
         if not 1 <= function <= 4:
             raise ValueError(f"function {function} reads nothing")
-        if not 1 <= quantity <= (2000 if function <= 2 else 125) or address + quantity > 65536:
-            raise ValueError(f"cannot read {quantity} from address {address}")
         return self.ask(token, unit, function, address, quantity, deadline)
 
     def write(self, token, int unit, int function, int address, int value, double deadline=INFINITY):
         if function != 6 and function != 16:
             raise ValueError(f"function {function} writes no register")
-        if not 0 <= value <= 0xFFFF:
-            raise ValueError(f"{value} is no register's value")
         return self.ask(token, unit, function, address, value, deadline)
 
     def echo(self, token, int unit, int number, double deadline=INFINITY):
-        if not 0 <= number <= 0xFFFF:
-            raise ValueError(f"{number} is no number of two bytes")
         return self.ask(token, unit, DIAGNOSTICS, 0, number, deadline)
 
     def expect(self, token, int transaction, int unit, int function, int address, int last):
@@ -133,6 +127,11 @@ cdef class Frames:
         cdef uint16_t crc
         if not (0 <= unit <= 255 and 0 <= address <= 0xFFFF):
             raise ValueError(f"no unit {unit} or no address {address}")
+        if function <= 4:
+            if not 1 <= last <= (2000 if function <= 2 else 125) or address + last > 65536:
+                raise ValueError(f"cannot read {last} from address {address}")
+        elif not 0 <= last <= 0xFFFF:
+            raise ValueError(f"{last} is no register's value")
         self.transaction = self.transaction + 1 if self.transaction != 0xFFFF else 1  # 0 is what a careless server says
         while self.count and self.find(self.transaction) >= 0:
             self.transaction = self.transaction + 1 if self.transaction != 0xFFFF else 1
@@ -199,37 +198,46 @@ cdef class Frames:
         cdef list answers = []
         cdef const uint8_t* at
         cdef const uint8_t* end
-        cdef Py_ssize_t size
-        cdef int whose = 0
-        cdef int code = 0
-        if self.fault is not None:
-            return answers
         if self.rest:
             data = self.rest + data
         at = <const uint8_t*>PyBytes_AS_STRING(data)
         end = at + PyBytes_GET_SIZE(data)
+        while self.next(&at, end):
+            answers.append((self.token, self.content))
+        return answers
+
+    cdef bint next(self, const uint8_t** place, const uint8_t* end) except -1:
+        cdef const uint8_t* at = place[0]
+        cdef Py_ssize_t size = 0
+        cdef int whose = 0
+        cdef int code = 0
+        cdef bint is_wanted
+        self.token = self.content = None
+        if self.fault is not None:
+            return False
         while at < end:
             size = self.rtu(at, end - at, &whose, &code) if self.is_rtu else self.tcp(at, end - at, &whose, &code)
             if size <= 0:
                 break
-            if self.asked[whose].is_abandoned:
-                self.stale += 1
-            else:
+            is_wanted = not self.asked[whose].is_abandoned
+            if is_wanted:
                 self.answers += 1
                 self.waiting -= 1
-                answers.append((self.tokens[whose], self.answer(whose, at, <int>size, code)))
+                self.token = self.tokens[whose]
+                self.content = self.answer(whose, at, <int>size, code)
+            else:
+                self.stale += 1
             self.forget(whose)
             at += size
-        else:
-            self.rest = b""
-            return answers
+            if is_wanted:
+                place[0] = at
+                return True
         if size < 0:
             self.fault = FAULTS[-size]
-            self.rest = b""
-        else:
-            # less than one frame, for a longer length than that of the answer is a fault
-            self.rest = PyBytes_FromStringAndSize(<const char*>at, end - at)
-        return answers
+            at = end
+        # less than one frame, for a longer length than that of the answer is a fault
+        self.rest = PyBytes_FromStringAndSize(<const char*>at, end - at)
+        return False
 
     cdef int find(self, uint16_t transaction) noexcept:
         cdef int i

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Awaitable
 from functools import partial
 from typing import Protocol
 
 from engine.errors import Refused
 from protocols.linking import unreached
+from protocols.modbus import serial_line
 from protocols.modbus.endpoint import Endpoint, Serial
 from protocols.modbus.registers import Table
-from protocols.modbus.serial_line import SerialLine
 from protocols.modbus.wire import ECHO, NoAnswer, Wire
 from protocols.tapping import Tap
 
@@ -49,7 +50,7 @@ class Connection:
 
     @property
     def is_open(self) -> bool:
-        return self._wire is not None and self._wire.is_open
+        return self._wire is not None
 
     @property
     def address(self) -> str:
@@ -71,8 +72,9 @@ class Connection:
         why = NoAnswer("cannot connect")
         for _ in range(max(1, len(self.endpoint.addresses))):
             try:
-                self._wire = await self._opened()
-                if self._wire.is_open:
+                wire = await self._opened()
+                if wire.is_open:
+                    self._wire = wire
                     return
                 why = self._why
                 self.give_up_address()
@@ -92,7 +94,10 @@ class Connection:
 
     def read(self, unit: int, timeout_s: float, table: Table, start: int, quantity: int) -> asyncio.Future[bytes]:
         """`quantity` registers or bits from address `start`, as they stand in the answer. Raises Refusal, NoAnswer."""
-        answer = self._opened_wire().request(unit, FUNCTIONS[table], start, quantity, timeout_s)
+        wire = self._wire
+        if wire is None:
+            raise self._closed()
+        answer = wire.request(unit, FUNCTIONS[table], start, quantity, timeout_s)
         if self._tap.tell is not None:
             answer.add_done_callback(partial(self._show, f"unit {unit} {table} {start}+{quantity}"))
         return answer
@@ -113,9 +118,12 @@ class Connection:
         return self._opened_wire().request(unit, ECHO, 0, number, timeout_s)
 
     def _opened_wire(self) -> Wire:
-        if self._wire is None or not self._wire.is_open:
-            raise NoAnswer(self._why.reason, by_peer=self._why.by_peer)
+        if self._wire is None:
+            raise self._closed()
         return self._wire
+
+    def _closed(self) -> NoAnswer:
+        return NoAnswer(self._why.reason, by_peer=self._why.by_peer)
 
     def _show(self, place: str, answer: asyncio.Future[bytes]) -> None:
         if not answer.cancelled() and answer.exception() is None:
@@ -124,15 +132,19 @@ class Connection:
     async def _opened(self) -> Wire:
         if self.endpoint.serial is not None:
             return self._opened_line(self.endpoint.serial)
-        loop = asyncio.get_running_loop()
         endpoint = self.endpoint
         try:
             tls = endpoint.tls.context() if endpoint.tls is not None else None
             host, port = endpoint.addresses[self._at]
             async with asyncio.timeout(self._timeout_s):
-                _, wire = await loop.create_connection(
-                    lambda: Wire(endpoint.is_rtu, self._in_flight_max, self._fell), host, port, ssl=tls
-                )
+                if tls is None:
+                    wire = Wire(endpoint.is_rtu, self._in_flight_max, self._fell)
+                    connected = await _connected(host, port)
+                    wire.run_over(connected.fileno(), connected.close)
+                else:
+                    _, wire = await asyncio.get_running_loop().create_connection(
+                        lambda: Wire(endpoint.is_rtu, self._in_flight_max, self._fell), host, port, ssl=tls
+                    )
             return wire
         except Refused as error:
             raise NoAnswer(str(error)) from None
@@ -142,11 +154,38 @@ class Connection:
     def _opened_line(self, serial: Serial) -> Wire:
         wire = Wire(True, 1, self._fell, serial.silence_s)
         try:
-            SerialLine(serial, wire)
+            fd = serial_line.opened(serial)
         except OSError as error:
             raise NoAnswer(f"cannot open the line: {error.strerror or error}") from None
+        wire.run_over(fd, partial(serial_line.close, fd))
         return wire
 
     def _fell(self, why: NoAnswer) -> None:
         self._wire = None
         self._why = NoAnswer(why.reason, by_peer=why.by_peer)
+
+
+async def _connected(host: str, port: int) -> socket.socket:
+    """To the first of the host's addresses that answers."""
+    loop = asyncio.get_running_loop()
+    try:
+        # what is an address already waits for no name server, and for nobody who waits for one
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+    except socket.gaierror:
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    why = OSError("the host has no address")
+    for family, kind, protocol, _, address in found:
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.setblocking(False)
+            made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            await loop.sock_connect(made, address)
+        except OSError as error:
+            made.close()
+            why = error
+        except BaseException:
+            made.close()
+            raise
+        else:
+            return made
+    raise why

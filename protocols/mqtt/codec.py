@@ -186,6 +186,15 @@ def read_suback(body: bytes, *, newest: bool) -> tuple[int, list[int]]:
     return int.from_bytes(body[:2], "big"), list(body[at:])
 
 
+def read_puback(body: bytes, *, newest: bool) -> tuple[int, str]:
+    """(number, why the message was refused or nothing), section 3.4; 3.1.1 knows no refusal. Raises WireFault."""
+    if len(body) < 2:
+        raise WireFault("a PUBACK that is too short")
+    code = body[2] if newest and len(body) > 2 else 0
+    why = refusal(code, _properties(body, 3) if len(body) > 3 else {}, newest=True) if code >= 0x80 else ""
+    return int.from_bytes(body[:2], "big"), why
+
+
 def read_disconnect(body: bytes) -> str:
     """Why the broker leaves (MQTT 5 only). Raises WireFault."""
     if not body:

@@ -96,6 +96,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lost = self._loop.create_future()
         self._accepted: asyncio.Future[codec.Accepted] = self._loop.create_future()
         self._subacks: dict[int, asyncio.Future[list[int]]] = {}
+        self._published: dict[int, str] = {}  # what is our own under QoS 1: topics of which no PUBACK has come
         self._arrived = asyncio.Event()
         self._number = 0
         self._keepalive_s = float(settings.keepalive_s)
@@ -137,7 +138,8 @@ class Connection(asyncio.BufferedProtocol):
         self.session_present = accepted.session_present
         keepalive_s = accepted.properties.get(codec.SERVER_KEEP_ALIVE)
         if isinstance(keepalive_s, int) and keepalive_s:
-            self._keepalive_s = float(keepalive_s)
+            # a longer one is what the broker waits for; how soon we notice that it is gone is the site's to say
+            self._keepalive_s = min(self._keepalive_s, float(keepalive_s))
         expiry_s = accepted.properties.get(codec.SESSION_EXPIRY)
         if isinstance(expiry_s, int) and expiry_s < settings.session_expiry_s:
             asked_s = settings.session_expiry_s
@@ -232,8 +234,10 @@ class Connection(asyncio.BufferedProtocol):
         self._arrived.set()
 
     def publish(self, topic: str, payload: bytes, qos: int = 0, retained: bool = False) -> None:
-        """Send a message of our own, once; under QoS 1 the broker's PUBACK is not waited for."""
+        """Send a message of our own, once; under QoS 1 nobody waits for the broker's PUBACK, but a refusal is told."""
         number = self._next_number() if qos else 0
+        if qos:
+            self._published[number] = topic
         self._send(codec.publish(topic, payload, newest=self._newest, qos=qos, retained=retained, number=number))
 
     def close(self) -> None:
@@ -374,7 +378,12 @@ class Connection(asyncio.BufferedProtocol):
             self._send(codec.pubcomp(body))
         elif type_ == codec.DISCONNECT and self._newest:
             self._end(codec.read_disconnect(body))
-        elif type_ not in (codec.PINGRESP, codec.PUBACK, codec.UNSUBACK):
+        elif type_ == codec.PUBACK:
+            number, why = codec.read_puback(body, newest=self._newest)
+            topic = self._published.pop(number, "")
+            if why:
+                self._fault(f"{topic}: the broker refuses what we publish: {why}", b"", topic)
+        elif type_ not in (codec.PINGRESP, codec.UNSUBACK):
             raise WireFault(f"a packet of type {type_} that nobody asked for")
 
     def _send(self, packet: bytes) -> None:

@@ -304,8 +304,9 @@ class Connection:
                 return set(subscription_ids)  # it does not say: their silence will
         return {number for number, status in zip(subscription_ids, results, strict=False) if status.is_good()}
 
-    async def refresh_conditions(self, subscription_id: int) -> None:
-        """Has the server tell the state of every condition once more (OPC 10000-9 section 5.5.7)."""
+    async def refresh_conditions(self, subscription_id: int, level: int = logging.WARNING) -> None:
+        """Has the server tell the state of every condition once more (OPC 10000-9 section 5.5.7). `level`: how loudly
+        it is said that it does not."""
         call = ua.CallMethodRequest(
             ObjectId=ua.NodeId(ua.ObjectIds.ConditionType),
             MethodId=ua.NodeId(ua.ObjectIds.ConditionType_ConditionRefresh),
@@ -314,7 +315,7 @@ class Connection:
         with from_library():
             (result,) = await self._session.call([call])
         if not result.StatusCode.is_good():
-            log.warning("%s: the server does not refresh conditions: %s", self._source, result.StatusCode.name)
+            log.log(level, "%s: the server does not refresh conditions: %s", self._source, result.StatusCode.name)
 
     async def monitor(
         self, subscription_id: int, items: Sequence[ua.MonitoredItemCreateRequest]

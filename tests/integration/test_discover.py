@@ -11,6 +11,7 @@ import json
 import re
 import ssl
 import subprocess
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,10 +33,12 @@ from protocols.registry import DISCOVERIES
 from tests import sparkplug as wire
 from tests.certificates import Authority
 from tests.commands import publish, sortline
+from tests.integration.test_opcua_models import jammed
 from tests.modbus import Plc
 from tests.modbus_rtu import RtuPlc, SerialPair
 from tests.opcua import Line as Packing
-from tests.opcua import line
+from tests.opcua import line, settings
+from tests.opcua import running as reading
 from tests.packets import connack, suback
 from tests.peers import Peer, free_port, program, start_mosquitto
 
@@ -108,6 +111,25 @@ def test_events_of_an_opcua_server_are_drafted_by_their_types(tmp_path: Path) ->
     }
     (row,) = (row.split() for row in found.report if "LabelEventType" in row)
     assert float(row[0].removesuffix("/s")) > 1
+
+
+def test_an_alarm_that_stands_is_drafted_as_one_and_is_told_by_the_draft(tmp_path: Path) -> None:
+    """It came long before anybody listened, and is of OPC UA's own type."""
+
+    async def story() -> tuple[Discovery, list[tuple[str, str]]]:
+        async with line() as packing:
+            await jammed(packing)
+            found: Discovery = await discovering("opcua", packing.url, "--seconds", "0.5")
+            drafted = tomllib.loads(found.draft)["sources"]["opcua"]["events"]
+            async with reading(settings(packing.url, events=drafted)) as kept:
+                await kept.until(lambda: bool(kept.of("jam")))
+                return found, [(record["code"], record["state"]) for record in kept.of("jam")]
+
+    found, told = asyncio.run(story())
+    (entry,) = site_of(found, tmp_path).settings.events.values()
+    assert (entry.event_type, entry.conditions) == ("AlarmConditionType", True)
+    assert told == [("JAM-7", "set")]
+    assert [row for row in found.report if "Refresh" in row] == []
 
 
 def test_a_way_that_leads_nowhere_is_refused_with_what_there_is() -> None:

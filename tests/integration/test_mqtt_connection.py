@@ -372,10 +372,11 @@ def test_a_broker_that_dribbles_is_silent_and_a_slow_one_is_not(piece: int, is_a
     asyncio.run(story())
 
 
-def test_the_brokers_keepalive_goes_before_ours() -> None:
+@pytest.mark.parametrize(("theirs", "ours"), [(b"\0\x01", 600), (b"\xff\xff", 1), (b"\0\0", 1)])
+def test_the_shorter_keepalive_counts(theirs: bytes, ours: int) -> None:
     async def story() -> None:
         ledger = Ledger()
-        async with raw_broker(properties=b"\x13\0\x01") as broker, running(made(broker, ledger, keepalive_s=600)):
+        async with raw_broker(properties=b"\x13" + theirs) as broker, running(made(broker, ledger, keepalive_s=ours)):
             await ledger.until(lambda: 12 in broker.heard, "a ping within a second")
 
     asyncio.run(story())

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
 from protocols.mqtt import driver
+from tests.integration import test_mqtt_mosquitto as mosquitto
 from tests.integration.test_mqtt_connection import JAMS, jam, made
 from tests.ledger import Ledger, running
+from tests.peers import Peer, free_port, program
 from tests.raw_broker import raw_broker
 
 
@@ -60,3 +63,27 @@ def test_one_topic_that_is_refused_is_asked_for_again_and_keeps_the_others_from_
         assert len(broker.connects) == 1
 
     asyncio.run(story())
+
+
+def test_what_we_may_not_publish_is_told_with_the_brokers_reason(tmp_path: Path) -> None:
+    """The floor would never hear that we are there: a Sparkplug node keeps what it has until its host is."""
+    port = free_port()
+    (tmp_path / "access").write_text("topic read #\n")
+    (tmp_path / "m.conf").write_text(
+        f"listener {port} 127.0.0.1\nallow_anonymous true\nuser root\nacl_file {tmp_path}/access\n"
+    )
+    peer = Peer([program("mosquitto"), "-c", str(tmp_path / "m.conf")], port, tmp_path).start()
+
+    async def story() -> None:
+        ledger = Ledger()
+        async with running(mosquitto.made(port, ledger, topics=[JAMS], will={"topic": "dc1/engine/state"})):
+            await ledger.until(lambda: ledger.times("up"))
+            await ledger.until(lambda: ledger.faults)
+        told = "dc1/engine/state: the broker refuses what we publish: not authorized"
+        assert ledger.faults == [(told, b"")]
+        assert ledger.times("up") == 1
+
+    try:
+        asyncio.run(story())
+    finally:
+        peer.stop()

@@ -76,6 +76,9 @@ def test_where_an_event_has_structures_the_draft_asks_for_their_definitions(kind
         async def read_attribute(self, nodes: list[ua.NodeId], attribute: int) -> list[Reading]:
             return [Reading("ScanEventType" if attribute == ua.AttributeIds.BrowseName else kind) for _ in nodes]
 
+        async def browse_all(self, nodes: list[ua.NodeId], kind: ua.NodeId, forward: bool) -> list[list[Any]]:
+            return [[] for _ in nodes]
+
         async def browse(self, node: ua.NodeId) -> list[ua.ReferenceDescription]:
             return [
                 ua.ReferenceDescription(
@@ -93,3 +96,24 @@ def test_where_an_event_has_structures_the_draft_asks_for_their_definitions(kind
     ]
     asked = draft("opcua", {"url": "opc.tcp://h:1"}, ["", "", "urn:a"], [], types).splitlines()
     assert any(line.startswith("structures = true") for line in asked) == structured
+
+
+def test_alarms_below_others_that_came_are_not_drafted_to_be_told_twice() -> None:
+    alarm, condition, base = ua.NodeId(2915, 0), ua.NodeId(2782, 0), ua.NodeId(2041, 0)
+    types = [
+        EventType(ua.NodeId(10637, 0), "OffNormalAlarmType", [], 2, ("", ""), False, (alarm, condition, base)),
+        EventType(ua.NodeId(5, 2), "JamType", [(2, "Lane")], 2, ("", ""), False, (alarm, condition, base)),
+        EventType(ua.NodeId(2130, 0), "SystemEventType", [], 2, ("", ""), False, (base,)),
+    ]
+    url, spaces = {"url": "opc.tcp://h:1"}, ["", "", "urn:a"]
+    asked = draft("opcua", url, spaces, [], types)
+    assert [line for line in asked.splitlines() if line.startswith("event_type")] == [
+        'event_type = "OffNormalAlarmType"',
+        'event_type = "ns2:JamType"',
+    ]
+    assert asked.count("conditions = true") == asked.count('record.code = "condition"') == 2
+    general = EventType(alarm, "AlarmConditionType", [], 1, ("", ""), False, (condition, base))
+    both = draft("opcua", url, spaces, [], [*types, general])
+    assert [line for line in both.splitlines() if line.startswith("event_type")] == [
+        'event_type = "AlarmConditionType"'
+    ]

@@ -66,6 +66,12 @@ def test_the_answers_of_a_broker(newest: bool) -> None:
             codec.read_connack(body, newest=newest)
         with pytest.raises(WireFault):
             codec.read_suback(body, newest=newest)
+        with pytest.raises(WireFault):
+            codec.read_puback(body, newest=newest)
+    assert codec.read_puback(b"\1\2", newest=newest) == (258, "")
+    assert codec.read_puback(b"\1\2\x10", newest=newest) == (258, ""), "nobody listens, and it was taken"
+    refused = codec.read_puback(b"\1\2\x87\x05\x1f\0\2no", newest=newest)
+    assert refused == (258, "not authorized: no" if newest else "")
 
 
 @pytest.mark.parametrize("body", [b"\0\0\x05", b"\0\0\xff\xff\xff\xff", b"\0\0\2\x1f\0"])
