@@ -100,3 +100,18 @@ def R56_a_void_that_arrives_before_the_bind() -> Case:
     case = Case().order(1).task(1).plan(contents=[{"order": "O-1", "line": 1, "qty": 1}]).pick(10, lu="L-1").close(20)
     case.device("carton.void", 30.9, 31, lu="L-1").wms("lu.bind", 30.6, 31.1, lu="L-1", carton="C-9")
     return case.confirmed(1, 10).packed(1).expect("carton.voided", "C-9", t=30.9, cause="carton.void")
+
+
+def R52_a_release_and_a_void_of_one_moment() -> Case:
+    """R52, R3: the void has ended the readiness, for a release ends none, whichever of the two is heard first."""
+    case = packed_one().wms("lu.release", 60, lu="L-1").device("carton.void", 60, rx=60.5, lu="L-1")
+    case.device("telemetry", 90).confirmed(1, 10).packed(1).ready(1, 20).expect("carton.voided", "C-1", t=60)
+    return case.expect("shipment.unready", "S-1", t=60, cause="carton.void", carton="C-1")
+
+
+def R52_a_void_at_the_very_moment_of_the_manifest() -> Case:
+    """R52: the void, and not the manifest, has changed what left."""
+    case = packed_one().wms("manifest.result", 60, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.device("carton.void", 60, rx=60.5, lu="L-1").device("telemetry", 90).confirmed(1, 10).packed(1).ready(1, 20)
+    case.expect("shipment.manifested", "S-1", t=60).expect("carton.voided", "C-1", t=60)
+    return case.raised("SHP_POST_MANIFEST_CHANGE", "shipment/S-1", detail="carton.void")
