@@ -147,6 +147,8 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
     lu, _, number = floor.text(plan.carton).rpartition("#")
     if found == NULL and lu:
         unit = <LoadUnit*>find(floor.state.units, floor.intern(lu))
+        if unit != NULL:                # R3: no other record of it may have come since the watermark passed where it begins
+            meet(unit, floor.state.watermark)
         for i in range(length(unit.cycles) if unit != NULL else 0):
             if str((<Cycle*>nth(unit.cycles, i)).number) == number:
                 floor.store.append(&found, nth(unit.cycles, i))

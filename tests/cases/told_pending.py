@@ -115,3 +115,11 @@ def R52_a_void_at_the_very_moment_of_the_manifest() -> Case:
     case.device("carton.void", 60, rx=60.5, lu="L-1").device("telemetry", 90).confirmed(1, 10).packed(1).ready(1, 20)
     case.expect("shipment.manifested", "S-1", t=60).expect("carton.voided", "C-1", t=60)
     return case.raised("SHP_POST_MANIFEST_CHANGE", "shipment/S-1", detail="carton.void")
+
+
+def R45_a_release_that_comes_before_the_close_is_decided() -> Case:
+    """R45, R40a: L-1#1 is let go a second after its label was found wrong, before anything was told under that name."""
+    case = Case().order(1).task(1).pick(10, lu="L-1").close(20)
+    label(case, 26, "MISMATCH").wms("hold.released", 27, carton="L-1#1").device("telemetry", 60)
+    case.confirmed(1, 10).packed(1, "L-1#1")
+    return case.cleared("PKG_LABEL_MISMATCH", "carton/L-1#1", t=27)
