@@ -123,3 +123,12 @@ def R45_a_release_that_comes_before_the_close_is_decided() -> Case:
     label(case, 26, "MISMATCH").wms("hold.released", 27, carton="L-1#1").device("telemetry", 60)
     case.confirmed(1, 10).packed(1, "L-1#1")
     return case.cleared("PKG_LABEL_MISMATCH", "carton/L-1#1", t=27)
+
+
+def R52_a_void_that_is_heard_of_after_the_repacking() -> Case:
+    """R52, R47, R3: the carton, which no plan names, was voided at 60 and packed out at 60.5, which is heard first."""
+    case = Case().order(1).task(1).shipment(1).pick(10, lu="L-1").close(20)
+    case.device("pack.confirm", 60.5, rx=60.6, src="dc1/pack/PK-02", from_lu="L-1", lu="L-2")
+    case.device("carton.void", 60, rx=61, lu="L-1").close(70, "L-2").device("telemetry", 120)
+    case.confirmed(1, 10).packed(1, "L-1#1").packed(1, "L-2#1").expect("carton.voided", "L-1#1", t=60).ready(1, 70)
+    return case.expect("shipment.unready", "S-1", t=60, cause="carton.void", carton="L-1#1")
