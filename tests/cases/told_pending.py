@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_shipping import DOCK, label, leaves, load, packed_one, two_cartons
-from tests.cases.writing import ONE, PACK, STATION, Case, at
+from tests.cases.writing import ONE, PACK, SORTER, STATION, Case, at
 
 
 def R20_a_new_revision_leaves_the_task_where_it_was() -> Case:
@@ -132,3 +132,11 @@ def R52_a_void_that_is_heard_of_after_the_repacking() -> Case:
     case.device("carton.void", 60, rx=61, lu="L-1").close(70, "L-2").device("telemetry", 120)
     case.confirmed(1, 10).packed(1, "L-1#1").packed(1, "L-2#1").expect("carton.voided", "L-1#1", t=60).ready(1, 70)
     return case.expect("shipment.unready", "S-1", t=60, cause="carton.void", carton="L-1#1")
+
+
+def R45_a_release_that_comes_before_the_unit_is_met() -> Case:
+    """R45, R40, R3: likewise while a source that lags keeps the watermark before the first piece of L-1#1."""
+    case = Case().order(1).task(1).shipment(1).pick(10, lu="L-1").close(12)
+    label(case, 13, "MISMATCH").device("scan.read", 11.5, rx=13.1, src=SORTER, lu="Z-9")
+    case.wms("hold.released", 13.4, carton="L-1#1").device("telemetry", 60)
+    return case.confirmed(1, 10).packed(1, "L-1#1", t_close=at(12)).ready(1, 13.4)
