@@ -110,6 +110,7 @@ cdef List* take_over(Floor floor, Source* source) except? NULL:
 
 
 cdef int force(Floor floor, Source* source, void* item) except -1:
+    """`source`: asked for of several codes only."""
     cdef Fact* fact = fact_in(item)
     if head_of(item).type == B_MULTIREAD:
         (<Multiread*>item).forced = True
@@ -122,21 +123,21 @@ cdef int force(Floor floor, Source* source, void* item) except -1:
 cdef int resolve_settled(Floor floor) except -1:
     """R54, R60: the TMS's word of a shipment has come, and nothing can be told of it afterwards. What no record of its own
     machine can come before any more (R2) belongs to a unit by now, whatever source the watermark waits for."""
+    cdef List* settled = NULL
     cdef Source* source
     cdef uint64_t i
     if floor.state.open_tracks == 0:
         return 0
-    for i in range(floor.state.sources.capacity):
+    for i in range(floor.state.sources.capacity):       # in an order that is another one after a restart
         source = <Source*>floor.state.sources.slots[i].value
         if source != NULL and length(source.tracked):
-            force_all(floor, source, take_settled(floor, source))
-    return 0
+            take_settled(floor, source, &settled)
+    return force_all(floor, NULL, settled)
 
 
-cdef List* take_settled(Floor floor, Source* source) except? NULL:
-    """What the source's own watermark has passed waits no longer; sorted. One that has left is as late as a partition without
+cdef int take_settled(Floor floor, Source* source, List** settled) except -1:
+    """What the source's own watermark has passed waits no longer; inserted by R3's order. One that has left is as late as a partition without
     sources (R2). Codes wait for what other machines saw (R63)."""
-    cdef List* settled = NULL
     cdef void* item
     cdef int64_t passed = source.watermark if source.live else max(source.watermark, floor.state.wall - source.idle)
     cdef int i = 0, n
@@ -146,11 +147,11 @@ cdef List* take_settled(Floor floor, Source* source) except? NULL:
             item = nth(source.tracked, i + n)
             if head_of(item).type == B_MULTIREAD or fact_in(item).t >= passed:
                 break
-            insert_by_time(floor, &settled, item)
+            insert_by_time(floor, settled, item)
             n += 1
         remove_some(&source.tracked, i, n)      # mostly once: they came in order
         i += 1
-    return settled
+    return 0
 
 
 cdef int insert_by_time(Floor floor, List** items, void* item) except -1:
