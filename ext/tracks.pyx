@@ -73,6 +73,8 @@ cdef int stop_waiting(Floor floor, int32_t src, const void* item) noexcept:
 
 cdef int on_passed(Floor floor, Fact* fact) except -1:
     if fact.judged & FORCED:
+        if names_track(fact):               # several codes of before it may have waited for longer (R63)
+            end_multi(floor, fact)
         return sights.let_go(floor, fact)
     stop_waiting(floor, fact.src, fact)
     return resolve(floor, fact)
@@ -216,13 +218,12 @@ cdef Track* track_of(Floor floor, const Fact* fact) except NULL:
 cdef int resolve(Floor floor, Fact* fact) except -1:
     """R60: the fact joins the life of its track that holds its event time."""
     cdef TrackLife* life = life_at(floor, track_of(floor, fact), fact)
-    if fact.kind == K_ITEM_INDUCTED or fact.kind == K_SCAN_READ or fact.kind == K_IDENT_ASSIGNED:
+    if names_track(fact):
         floor.state.open_tracks -= 1
         if fact.lu:
             identify(floor, life, fact)
             see(floor, fact)                # the loss before it may not have been known to be this unit's when it came
-            if floor.state.open_episodes[ID_MULTI]:
-                floor.outlet.clear(ID_MULTI, sights.subject_of(floor, fact), fact.t, fact)
+            end_multi(floor, fact)
         if fact.kind != K_SCAN_READ:        # which may stand for a close (R42)
             sights.joins_nothing(floor, fact)
     elif life.lu and fact.t - life.known_t <= floor.rules.ident_wait:
@@ -232,6 +233,17 @@ cdef int resolve(Floor floor, Fact* fact) except -1:
     else:
         await_name(floor, life, fact)
     return 0
+
+
+cdef inline bint names_track(const Fact* fact) noexcept:
+    return fact.kind == K_ITEM_INDUCTED or fact.kind == K_SCAN_READ or fact.kind == K_IDENT_ASSIGNED
+
+
+cdef int end_multi(Floor floor, const Fact* fact) except -1:
+    """R63: the track is identified."""
+    if not fact.lu or not floor.state.open_episodes[ID_MULTI]:
+        return 0
+    return floor.outlet.clear(ID_MULTI, sights.subject_of(floor, fact), fact.t, fact)
 
 
 cdef int await_name(Floor floor, TrackLife* life, Fact* fact) except -1:

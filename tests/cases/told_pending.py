@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_shipping import DOCK, label, leaves, load, packed_one, two_cartons
-from tests.cases.writing import ONE, PACK, SORTER, STATION, Case, at
+from tests.cases.writing import ONE, PACK, SCALE, SORTER, STATION, Case, at
 
 
 def R20_a_new_revision_leaves_the_task_where_it_was() -> Case:
@@ -140,3 +140,16 @@ def R45_a_release_that_comes_before_the_unit_is_met() -> Case:
     label(case, 13, "MISMATCH").device("scan.read", 11.5, rx=13.1, src=SORTER, lu="Z-9")
     case.wms("hold.released", 13.4, carton="L-1#1").device("telemetry", 60)
     return case.confirmed(1, 10).packed(1, "L-1#1", t_close=at(12)).ready(1, 13.4)
+
+
+def R63_codes_that_wait_when_a_manifest_settles_the_track() -> Case:
+    """R63, R60: the track is identified at 10.4; with a word of the TMS that counts before the codes are judged."""
+    case = Case().device("item.inducted", 9, src=SORTER, track="7")
+    case.device("scan.multiread", 10, src=SORTER, track="7", codes=["U-1", "U-2"])
+    case.device("scan.read", 10.4, src=SORTER, track="7", lu="U-1").device(
+        "weigh", 9.5, 10.5, SCALE, lu="Z", weight_g=4
+    )
+    case.device("telemetry", 12.5, src=SORTER)
+    case.wms("manifest.result", 12.6, shipment="S-2", manifest_no="M-2", tracking=[]).device("telemetry", 90)
+    case.expect("shipment.manifested", "S-2", t=12.6)
+    return case.cleared("ID_MULTI", f"track/{SORTER}/7", t=10.4)
