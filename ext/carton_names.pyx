@@ -139,17 +139,21 @@ cdef List* cycles_named(Floor floor, CartonPlan* plan) except? NULL:
     The list is the caller's, to be freed.
     """
     cdef LoadUnit* unit
+    cdef Cycle* cycle
     cdef List* found = NULL
-    cdef int i
+    cdef int i, met
     cdef str lu, number
     for i in range(length(plan.cycles)):
         floor.store.append(&found, nth(plan.cycles, i))
     lu, _, number = floor.text(plan.carton).rpartition("#")
     if found == NULL and lu:
         unit = <LoadUnit*>find(floor.state.units, floor.intern(lu))
+        met = unit.met if unit != NULL else 0
         for i in range(length(unit.cycles) if unit != NULL else 0):
-            if str((<Cycle*>nth(unit.cycles, i)).number) == number:
-                floor.store.append(&found, nth(unit.cycles, i))
+            cycle = <Cycle*>nth(unit.cycles, i)
+            met += not cycle.number     # R3: one that has not been met yet will get this
+            if str(cycle.number if cycle.number else met) == number:
+                floor.store.append(&found, cycle)
     return found
 
 

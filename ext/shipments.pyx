@@ -18,7 +18,7 @@ from ext.readiness cimport EMPTY, HELD_SHORT, READY, Verdict, verdict_of
 from ext.shipment_cartons cimport planned_home
 from ext.shipment_names cimport alarm, quiet, subject_of
 from ext.state cimport Bytes, Line, Pending, ScopeLine, Touch
-from ext.store cimport List, first, index_of, length, nth
+from ext.store cimport List, first, index_of, last, length, nth
 from ext.timers cimport ANY_TIME, NEVER, RANK_SHIPMENT, RANK_SHIPMENT_EMIT
 from ext.tombstones cimport is_buried
 from ext.touch_list cimport first_after, touches_of
@@ -69,16 +69,21 @@ cdef bint is_newly_its(const Cycle* cycle, const Fact* cause) noexcept:
 
 
 cdef int touch_contents(Floor floor, Cycle* cycle, Fact* cause) except -1:
-    cdef Contents contents
-    cdef Line* line
-    cdef Fact* fact
-    cdef int i, k
+    cdef int i
     if cause.kind == K_PACK_CONFIRM and cause.move.moved != NULL:   # what left it is no longer in its contents
         for i in range(cause.move.moved.count):
             touch_line(floor, cause.move.moved.items[i].line, cause.t, cause)
     if floor.state.shipments.count == 0 or not has_scopes(cycle):
         return 0
-    contents = contents_of(cycle, ANY_TIME)
+    if cycle.packs and (<Fact*>last(cycle.facts)).t > cause.t:      # R3: what it held then may have left it since
+        touch_lying(floor, cycle, contents_of(cycle, cause.t), cause)
+    return touch_lying(floor, cycle, contents_of(cycle, ANY_TIME), cause)
+
+
+cdef int touch_lying(Floor floor, Cycle* cycle, Contents contents, Fact* cause) except -1:
+    cdef Line* line
+    cdef Fact* fact
+    cdef int i, k
     for i in range(contents.count):
         line = contents.pieces[i].line
         touch_line(floor, line, cause.t, cause)

@@ -21,7 +21,7 @@ from ext.timers cimport ANY_TIME, NEVER, RANK_CONTEXT
 cdef int moved(Floor floor, void* target, Watch* watch, Fact** youngest, int64_t t, Fact* cause) except -1:
     """A fact about the thing has come. One that is dated ahead (a deadline) is looked at when its time comes."""
     cdef int64_t now = floor.state.greatest
-    if youngest[0] == NULL or (cause.t <= now and (youngest[0].t <= cause.t or youngest[0].t > now)):
+    if youngest[0] == NULL or (cause.t <= now and (youngest[0].t > now or floor.precedes(youngest[0], cause))):
         youngest[0] = cause
     if watch.stuck_at > 0:
         return floor.by_watermark.push(t, RANK_CONTEXT, key_of(target), target, TAG_MOVED, t)

@@ -14,7 +14,7 @@ from ext.sources cimport Track
 from ext.state cimport B_LIFE, B_MULTIREAD, B_TRACK
 from ext.store cimport List, find, head_of, length, nth, pair, remove_at, remove_some
 from ext.timers cimport RANK_TRACK
-from ext.unit_episodes cimport FORCED
+from ext.unit_episodes cimport FORCED, SAYS_WHOSE
 
 cdef int LIVES_MAX = 4              # of one number: facts older than that cannot be told apart any more
 cdef int EPOCHS_MAX = 4             # of one machine: likewise
@@ -72,6 +72,8 @@ cdef int stop_waiting(Floor floor, int32_t src, const void* item) noexcept:
 
 cdef int on_passed(Floor floor, Fact* fact) except -1:
     if fact.judged & FORCED:
+        if fact.judged & SAYS_WHOSE:        # several codes of before it may have waited for longer (R63)
+            end_multi(floor, fact)
         return sights.let_go(floor, fact)
     stop_waiting(floor, fact.src, fact)
     return resolve(floor, fact)
@@ -109,6 +111,7 @@ cdef List* take_over(Floor floor, Source* source) except? NULL:
 
 
 cdef int force(Floor floor, Source* source, void* item) except -1:
+    """`source`: asked for of several codes only."""
     cdef Fact* fact = fact_in(item)
     if head_of(item).type == B_MULTIREAD:
         (<Multiread*>item).forced = True
@@ -121,21 +124,21 @@ cdef int force(Floor floor, Source* source, void* item) except -1:
 cdef int resolve_settled(Floor floor) except -1:
     """R54, R60: the TMS's word of a shipment has come, and nothing can be told of it afterwards. What no record of its own
     machine can come before any more (R2) belongs to a unit by now, whatever source the watermark waits for."""
+    cdef List* settled = NULL
     cdef Source* source
     cdef uint64_t i
     if floor.state.open_tracks == 0:
         return 0
-    for i in range(floor.state.sources.capacity):
+    for i in range(floor.state.sources.capacity):       # in an order that is another one after a restart
         source = <Source*>floor.state.sources.slots[i].value
         if source != NULL and length(source.tracked):
-            force_all(floor, source, take_settled(floor, source))
-    return 0
+            take_settled(floor, source, &settled)
+    return force_all(floor, NULL, settled)
 
 
-cdef List* take_settled(Floor floor, Source* source) except? NULL:
-    """What the source's own watermark has passed waits no longer; sorted. One that has left is as late as a partition without
+cdef int take_settled(Floor floor, Source* source, List** settled) except -1:
+    """What the source's own watermark has passed waits no longer; inserted by R3's order. One that has left is as late as a partition without
     sources (R2). Codes wait for what other machines saw (R63)."""
-    cdef List* settled = NULL
     cdef void* item
     cdef int64_t passed = source.watermark if source.live else max(source.watermark, floor.state.wall - source.idle)
     cdef int i = 0, n
@@ -145,11 +148,11 @@ cdef List* take_settled(Floor floor, Source* source) except? NULL:
             item = nth(source.tracked, i + n)
             if head_of(item).type == B_MULTIREAD or fact_in(item).t >= passed:
                 break
-            insert_by_time(floor, &settled, item)
+            insert_by_time(floor, settled, item)
             n += 1
         remove_some(&source.tracked, i, n)      # mostly once: they came in order
         i += 1
-    return settled
+    return 0
 
 
 cdef int insert_by_time(Floor floor, List** items, void* item) except -1:
@@ -219,8 +222,8 @@ cdef int resolve(Floor floor, Fact* fact) except -1:
         if fact.lu:
             identify(floor, life, fact)
             see(floor, fact)                # the loss before it may not have been known to be this unit's when it came
-            if floor.state.open_episodes[ID_MULTI]:
-                floor.outlet.clear(ID_MULTI, sights.subject_of(floor, fact), fact.t, fact)
+            fact.judged |= SAYS_WHOSE
+            end_multi(floor, fact)
         if fact.kind == K_ITEM_RECIRCULATED:
             count_loop(floor, life, fact)
         if not joins_its_unit(fact.kind):
@@ -238,6 +241,13 @@ cdef bint joins_its_unit(int kind) noexcept:
     """A read may stand for a close (R42)."""
     return (kind == K_SCAN_READ or kind == K_WEIGH or kind == K_DIVERT_CONFIRMED
             or K_ITEM_RECIRCULATED <= kind <= K_ITEM_ARRIVED)
+
+
+cdef int end_multi(Floor floor, const Fact* fact) except -1:
+    """R63: the track is identified."""
+    if not floor.state.open_episodes[ID_MULTI]:
+        return 0
+    return floor.outlet.clear(ID_MULTI, sights.subject_of(floor, fact), fact.t, fact)
 
 
 cdef int await_name(Floor floor, TrackLife* life, Fact* fact) except -1:

@@ -16,6 +16,7 @@ cdef enum Judged:           # bits of `Fact.judged`
     LOSS_OPEN = 16          # and lasts
     DEST_OPEN = 32
     FORCED = 64             # R4: its track did not wait for the watermark
+    SAYS_WHOSE = 128        # R60: it has identified its track
 
 
 cdef bint is_judged(const Fact* fact, int code) noexcept

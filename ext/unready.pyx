@@ -5,7 +5,8 @@ from ext cimport carton_names, carton_state, correlations, riding
 from ext.batch cimport ABSENT
 from ext.json_writer cimport Digest, JsonWriter
 from ext.kinds cimport (
-    K_CARTON_OPEN, K_ITEM_LOST, K_ITEM_STRAY, K_LABEL_VERIFIED, K_PACK_CONFIRM, K_PICK_CONFIRM, K_WEIGH,
+    K_CARTON_OPEN, K_ITEM_LOST, K_ITEM_STRAY, K_LABEL_VERIFIED, K_LU_RELEASE, K_MANIFEST_RESULT, K_PACK_CONFIRM,
+    K_PICK_CONFIRM, K_WEIGH,
 )
 from ext.leaving cimport left_at
 from ext.outlet cimport EXACT, SHIPMENT_UNREADY
@@ -31,7 +32,9 @@ cdef bint can_end(const Shipment* shipment, const Fact* fact, int32_t ok) noexce
         return fact.code != ok
     if kind == K_ITEM_STRAY:            # or any sight, which is taken for one: it was found (R64)
         return False
-    if riding.is_place(kind) and kind != K_ITEM_LOST:
+    if kind == K_MANIFEST_RESULT:       # it has left, and is nothing less by that
+        return False
+    if (riding.is_place(kind) and kind != K_ITEM_LOST) or kind == K_LU_RELEASE:     # which takes it off its pallet (R48)
         return plan_at(shipment, fact.t).stage_required
     return not carton_state.closes(kind)
 

@@ -24,6 +24,7 @@ RELATIONS = (
     # the watermark may be ahead of the wall clock by what a clock may be ahead of ours (R1, R29)
     Relation("retention_ms", ("lateness_ms", "skew_max_ms"), "a late fact could name what is forgotten (R46)"),
     Relation("retention_ms", ("gap_hold_ms",), "a gap would be forgotten while it holds something back (R7)"),
+    Relation("retention_ms", ("hold_wall_max_ms",), "what a hold waits for would be forgotten before it is told (R4)"),
     Relation("retention_ms", ("stuck_ms",), "what stands still would be forgotten before it is reported"),
     Relation("skew_max_ms", ("disorder_ms",), "a time that is only out of order would not be believed (R1)"),
     Relation("idle_source_ms", ("disorder_ms",), "a source would leave before all that it has sent is here (R2)"),

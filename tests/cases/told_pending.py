@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.cases.told_shipping import DOCK, label, leaves, load, packed_one, two_cartons
-from tests.cases.writing import ONE, PACK, STATION, Case, at
+from tests.cases.writing import ONE, PACK, SCALE, SORTER, STATION, Case, at
 
 
 def R20_a_new_revision_leaves_the_task_where_it_was() -> Case:
@@ -100,3 +100,56 @@ def R56_a_void_that_arrives_before_the_bind() -> Case:
     case = Case().order(1).task(1).plan(contents=[{"order": "O-1", "line": 1, "qty": 1}]).pick(10, lu="L-1").close(20)
     case.device("carton.void", 30.9, 31, lu="L-1").wms("lu.bind", 30.6, 31.1, lu="L-1", carton="C-9")
     return case.confirmed(1, 10).packed(1).expect("carton.voided", "C-9", t=30.9, cause="carton.void")
+
+
+def R52_a_release_and_a_void_of_one_moment() -> Case:
+    """R52, R3: the void has ended the readiness, for a release ends none, whichever of the two is heard first."""
+    case = packed_one().wms("lu.release", 60, lu="L-1").device("carton.void", 60, rx=60.5, lu="L-1")
+    case.device("telemetry", 90).confirmed(1, 10).packed(1).ready(1, 20).expect("carton.voided", "C-1", t=60)
+    return case.expect("shipment.unready", "S-1", t=60, cause="carton.void", carton="C-1")
+
+
+def R52_a_void_at_the_very_moment_of_the_manifest() -> Case:
+    """R52: the void, and not the manifest, has changed what left."""
+    case = packed_one().wms("manifest.result", 60, shipment="S-1", manifest_no="M-1", tracking=[])
+    case.device("carton.void", 60, rx=60.5, lu="L-1").device("telemetry", 90).confirmed(1, 10).packed(1).ready(1, 20)
+    case.expect("shipment.manifested", "S-1", t=60).expect("carton.voided", "C-1", t=60)
+    return case.raised("SHP_POST_MANIFEST_CHANGE", "shipment/S-1", detail="carton.void")
+
+
+def R45_a_release_that_comes_before_the_close_is_decided() -> Case:
+    """R45, R40a: L-1#1 is let go a second after its label was found wrong, before anything was told under that name."""
+    case = Case().order(1).task(1).pick(10, lu="L-1").close(20)
+    label(case, 26, "MISMATCH").wms("hold.released", 27, carton="L-1#1").device("telemetry", 60)
+    case.confirmed(1, 10).packed(1, "L-1#1")
+    return case.cleared("PKG_LABEL_MISMATCH", "carton/L-1#1", t=27)
+
+
+def R52_a_void_that_is_heard_of_after_the_repacking() -> Case:
+    """R52, R47, R3: the carton, which no plan names, was voided at 60 and packed out at 60.5, which is heard first."""
+    case = Case().order(1).task(1).shipment(1).pick(10, lu="L-1").close(20)
+    case.device("pack.confirm", 60.5, rx=60.6, src="dc1/pack/PK-02", from_lu="L-1", lu="L-2")
+    case.device("carton.void", 60, rx=61, lu="L-1").close(70, "L-2").device("telemetry", 120)
+    case.confirmed(1, 10).packed(1, "L-1#1").packed(1, "L-2#1").expect("carton.voided", "L-1#1", t=60).ready(1, 70)
+    return case.expect("shipment.unready", "S-1", t=60, cause="carton.void", carton="L-1#1")
+
+
+def R45_a_release_that_comes_before_the_unit_is_met() -> Case:
+    """R45, R40, R3: likewise while a source that lags keeps the watermark before the first piece of L-1#1."""
+    case = Case().order(1).task(1).shipment(1).pick(10, lu="L-1").close(12)
+    label(case, 13, "MISMATCH").device("scan.read", 11.5, rx=13.1, src=SORTER, lu="Z-9")
+    case.wms("hold.released", 13.4, carton="L-1#1").device("telemetry", 60)
+    return case.confirmed(1, 10).packed(1, "L-1#1", t_close=at(12)).ready(1, 13.4)
+
+
+def R63_codes_that_wait_when_a_manifest_settles_the_track() -> Case:
+    """R63, R60: the track is identified at 10.4; with a word of the TMS that counts before the codes are judged."""
+    case = Case().device("item.inducted", 9, src=SORTER, track="7")
+    case.device("scan.multiread", 10, src=SORTER, track="7", codes=["U-1", "U-2"])
+    case.device("scan.read", 10.4, src=SORTER, track="7", lu="U-1").device(
+        "weigh", 9.5, 10.5, SCALE, lu="Z", weight_g=4
+    )
+    case.device("telemetry", 12.5, src=SORTER)
+    case.wms("manifest.result", 12.6, shipment="S-2", manifest_no="M-2", tracking=[]).device("telemetry", 90)
+    case.expect("shipment.manifested", "S-2", t=12.6)
+    return case.cleared("ID_MULTI", f"track/{SORTER}/7", t=10.4)

@@ -155,3 +155,28 @@ def test_a_smaller_cap_counts_from_the_restore_on() -> None:
     small.restore(large.snapshot())
     (raised,) = fed(small, texts, order(40))
     assert b"CFG_STATE_FULL" in raised
+
+
+def test_R81_a_manifest_settles_the_tracks_of_all_sorters_in_one_order() -> None:
+    """R54, R60: what eight sorters have told of items on them takes effect with the TMS's word, while a scale keeps the
+    watermark back: by event time, and not by where a table has the sorters, which is elsewhere after a restart."""
+    records: list[Record] = []
+
+    def tell(src: str, t_ms: int, kind: str, **fields: Any) -> None:
+        t = stories.T0 + t_ms * stories.MS
+        numbered = {} if src == stories.WMS else {"seq": len(records)}
+        records.append({"src": src, "kind": kind, "t": t, "t_rx": t, **numbered, **fields})
+
+    tell("dc1/pack/SCL-01", 8_000, "weigh", lu="Z-1", weight_g=5)
+    for n in range(8):
+        tell(f"dc1/sorter/{(n * 5) % 8}", 8_100 + n, "item.inducted", track="1", lu=f"L-{n}")
+    for loop in range(4):
+        for n in range(8):
+            tell(f"dc1/sorter/{(n * 5) % 8}", 8_200 + 100 * loop + n, "item.recirculated", track="1")
+    for n in range(8):
+        tell(f"dc1/sorter/{(n * 5) % 8}", 11_000 + n, "telemetry")
+    tell(stories.WMS, 11_100, "manifest.result", rev=1, shipment="S-9", manifest_no="M-9", tracking=[])
+    bodies, _ = told(records, {}, set())
+    subjects = [json.loads(body)["subject"] for body in bodies if b"RTE_MAX_RECIRC" in body]
+    assert subjects == [f"lu/L-{n}" for n in range(8)]
+    assert told(records, {}, {len(records) - 1})[0] == bodies

@@ -185,3 +185,16 @@ def test_R71_a_count_that_stands_again_names_itself() -> None:
     in_order, late = (told(found_after_all(rx), "inventory.discrepancy") for rx in (20.6, 22.3))
     assert in_order[-1]["data"]["kind"] == "COUNT_DIFF"
     assert said(in_order[-1]) == said(late[-1])
+
+
+def test_S10_of_two_facts_of_one_moment_the_later_one_names_what_is_stuck() -> None:
+    """By R3's order: the scale's, whose name is the less, is not what the carton was heard of last by."""
+    causes = set()
+    for pick_rx, scale_rx in ((10, 10.5), (10.5, 10)):
+        case = Case().order(2).task(2).pick(10, rx=pick_rx, lu="L-1")
+        case.device("weigh", 10, scale_rx, SCALE, lu="L-1", weight_g=5).device("telemetry", 700)
+        records = sorted(case.records, key=lambda record: record["t_rx"])
+        stuck = [event for event in feed(records, rules={"stuck_ms": 600_000}).events if "PKG_STUCK" in str(event)]
+        causes |= {event["causationid"] for event in stuck}
+    assert len(causes) == 1
+    assert causes.pop().startswith(STATION)

@@ -25,6 +25,11 @@ TOGETHER = {
     ),
     "against a default": ("[rules]\nlateness_ms = 604_800_000", "rules.retention_ms", "lateness_ms + skew_max_ms"),
     "a gap that is forgotten": ("[rules]\ngap_hold_ms = 604_800_001", "rules.retention_ms", "gap_hold_ms"),
+    "forgotten before its hold is over": (
+        "[rules]\nlateness_ms = 20_000\nctx_wait_ms = 0\ngap_hold_ms = 0\nretention_ms = 29_999",
+        "rules.retention_ms",
+        "should be at least hold_wall_max_ms (30000), is 29999: what a hold waits for would be forgotten",
+    ),
     "stuck for longer than anything": ("[rules]\nstuck_ms = 700_000_000", "rules.retention_ms", "stuck_ms"),
     "out of order is not believed": (
         "[rules]\ndisorder_ms = 5_001\nidle_source_ms = 6_000",
@@ -87,7 +92,7 @@ def test_the_defaults_get_on_with_each_other(tmp_path: Path) -> None:
 
 def test_the_bounds_are_inside(tmp_path: Path) -> None:
     text = "[rules]\nlateness_ms = 5_000\nctx_wait_ms = 5_000\nretention_ms = 10_000\ngap_hold_ms = 10_000\n"
-    text += "disorder_ms = 5_000\n"
+    text += "disorder_ms = 5_000\nhold_wall_max_ms = 10_000\n"
     assert said_of(tmp_path, text) == {}
 
 
