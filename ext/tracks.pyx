@@ -137,8 +137,8 @@ cdef int resolve_settled(Floor floor) except -1:
 
 
 cdef int take_settled(Floor floor, Source* source, List** settled) except -1:
-    """What the source's own watermark has passed waits no longer; inserted by R3's order. One that has left is as late as a partition without
-    sources (R2). Codes wait for what other machines saw (R63)."""
+    """What the source's own watermark has passed waits no longer; inserted by R3's order. One that has left is as late as a
+    partition without sources (R2). Codes wait for what other machines saw (R63)."""
     cdef void* item
     cdef int64_t passed = source.watermark if source.live else max(source.watermark, floor.state.wall - source.idle)
     cdef int i = 0, n

@@ -35,6 +35,8 @@ ARRIVAL_DECIDES = {
     "R29_a_manifest_that_comes_after_a_later_pick": "R52: a manifest that comes first leaves no unready to be told",
     "R51_the_first_of_seventeen_plans_of_a_carton": "R10: a revision that a higher one has overtaken is outdated",
     "R51_the_first_of_seventeen_plans_of_a_shipment": "R10: likewise",
+    "R52_a_loss_and_a_cancel_that_are_heard_of_before_the_manifest": "R52: the loss, if it comes first",
+    "R52_a_void_at_the_very_moment_of_the_manifest": "R52: a void that comes first leaves an unready",
     "R53_a_carton_is_moved_and_its_manifest_comes_late": "R52: a manifest that comes first, no unready",
     "R54_a_manifest_while_a_number_is_on_its_way": "R52: one that comes before the close, no readiness",
     "R55_loaded_and_manifested_before_the_watermark": "R52: likewise one that comes before the load",

@@ -27,7 +27,7 @@ from tests.through_core import feed
 
 STATION, OTHER, DOCK, LABELLER = "dc1/pick/PTL-01", "dc1/pick/PTL-02", "dc1/dock/GUN-9", "dc1/pack/LAB-01"
 CRANE, RECEIVING = "dc1/asrs/CRN-1", "dc1/ret/RCV-1"
-SETS = int(os.environ.get("SORTLINE_SETS", "10"))  # of each share; 0: all
+SETS = int(os.environ.get("SORTLINE_SETS", "5"))  # of each share; 0: all
 STEP_MS = 300
 Body = tuple[str, dict[str, Any]]  # source, fields
 Alarm = tuple[str, str, str, str, str]  # code, id, time, detail, causationid
