@@ -3,7 +3,7 @@
 # make check                formatting, types, and the rules that the repository keeps for itself; `make lint`: the first two
 # make build                nothing but what the others need: for an edge box
 # make campaign             the properties with many more examples, others each time [EXAMPLES=2000]
-# make exhaustive           small worlds: every set of four records, in every order [SETS=0: all], ten minutes
+# make exhaustive           small worlds: every set of four records, in every order [SETS=0: all], a quarter of an hour
 # make fuzz [SECONDS=60]    libFuzzer on decoder, core and snapshot (needs clang and its runtimes)
 # make sanitize             the core's tests under ASan and UBSan
 # make bench                the benchmarks
