@@ -150,20 +150,14 @@ async def _read_ours(port: int, reads: int, in_flight: int) -> Spent:
     image = RegisterImage(1, b"\1" * REGISTERS)
     waits = []
     cpu = time.process_time()
-    if in_flight == 1:
-        # as the peers are asked, for a list of one costs what no client can help
-        for _ in range(reads):
-            began = time.perf_counter()
-            image.store(0, 0, await connection.read(1, 1.0, "holding", 0, REGISTERS))
-            waits.append(time.perf_counter() - began)
-        cpu = time.process_time() - cpu
-        connection.close()
-        return Spent(1e6 * cpu / reads, waits)
     for _ in range(reads // in_flight):
         began = time.perf_counter()
-        asked = [connection.read(1, 1.0, "holding", 0, REGISTERS) for _ in range(in_flight)]
-        for answer in asked:
-            image.store(0, 0, await answer)
+        if in_flight == 1:  # as the peers are asked, for a list of one costs what no client can help
+            image.store(0, 0, await connection.read(1, 1.0, "holding", 0, REGISTERS))
+        else:
+            asked = [connection.read(1, 1.0, "holding", 0, REGISTERS) for _ in range(in_flight)]
+            for answer in asked:
+                image.store(0, 0, await answer)
         waits.append((time.perf_counter() - began) / in_flight)
     cpu = time.process_time() - cpu
     connection.close()

@@ -84,9 +84,7 @@ class Forwarder:
         self._pause = pause or _pause
         self._timer = timer
         works = [Work(lane, metrics.lane(lane.number, lane.queue), settings, timer()) for lane in outbox.lanes(name)]
-        for work in works:
-            work.looks_back = self._posting is None
-        self._lanes = Lanes(works, settings, jitter, timer)
+        self._lanes = Lanes(works, settings, jitter, timer, looks_back=self._posting is None)
         self._events_max = settings.batch_events
         self._holds_keys = settings.on_dead_letter == "hold_key"
         self._said = ""

@@ -33,6 +33,7 @@ from engine.outbox_salvage import pass_to
 from engine.outbox_sums import Damage, damage
 from engine.passed_over import NAME as PASSED_OVER
 from engine.passed_over import PassedOver
+from engine.rule_book import NAME as RULES
 from engine.rule_book import RuleBook
 from engine.segment_folder import Gone, SegmentFolder
 from engine.shed_gaps import NAME as SHED
@@ -401,7 +402,7 @@ def unreadable(path: Path) -> str:
 
 
 SMALL_FILES: dict[str, Callable[[Path], Fault | None]] = {
-    "rules.json": fault_of_rules,
+    RULES: fault_of_rules,
     PASSED_OVER: fault_of_passed_over,
     SHED: fault_of_shed,
 }

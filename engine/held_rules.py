@@ -7,6 +7,7 @@ from pathlib import Path
 
 from engine.disk import DISK
 from engine.journal import BEGINNING, Position
+from engine.rule_book import NAME as RULES
 from engine.rule_book import RuleBook, RuleSet
 from engine.snapshots import SUFFIX, Unusable, decode
 from engine.whole_file import read_whole
@@ -17,7 +18,7 @@ Held = Callable[[tuple[int, int]], RuleSet | None]
 def held_in(data: Path, say: Callable[[str], None]) -> Held:
     """Place in the journal of a data folder -> the rules for what comes after it; None: nobody knows them. say: gets
     what is wrong with the files that tell."""
-    book = RuleBook(data / "rules.json", put_damaged_aside=False)
+    book = RuleBook(data / RULES, put_damaged_aside=False)
     if book.report:
         say(book.report)
     changes = book.changes_from(BEGINNING)

@@ -32,7 +32,6 @@ class Work:
         self.breaker = Breaker()
         self.batch = settings.batch_events  # at most so many events in one call
         self.has_passed = False  # the sink has taken something of it in this life
-        self.looks_back = True  # the sink asks what a call of the life before has left there
         self.under_way: asyncio.Future[None] | None = None  # a call that has not come to its end
         self.dry = False
         self.ready_s = now_s

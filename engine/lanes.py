@@ -23,9 +23,16 @@ class Lanes:
     """
 
     def __init__(
-        self, works: Sequence[Work], settings: Settings, jitter: Callable[[], float], timer: Callable[[], float]
+        self,
+        works: Sequence[Work],
+        settings: Settings,
+        jitter: Callable[[], float],
+        timer: Callable[[], float],
+        *,
+        looks_back: bool,
     ) -> None:
         self._works = works
+        self._looks_back = looks_back  # the sink asks what a call of the life before has left there
         # a lane of earlier routes ends; the last one of each queue goes on, if only for its dead letters
         last = {work.lane.queue: work for work in sorted(works, key=lambda work: work.lane.number)}
         self._standing = set(last.values())
@@ -83,10 +90,10 @@ class Lanes:
     def limit(self, work: Work) -> int:
         """How many events to read: after a series of failures, and while one at fault is searched, a single one.
 
-        Not where one that looks back could not be reached since the start: what a call of the life before has left
+        Not where a sink that looks back could not be reached since the start: what a call of the life before has left
         there, and a consumer may have deleted, is known by its last event, so the first call is no smaller than that.
         """
-        if work.alone or work.breaker.is_open or (self._breaker.is_open and (work.has_passed or not work.looks_back)):
+        if work.alone or work.breaker.is_open or (self._breaker.is_open and (work.has_passed or not self._looks_back)):
             return 1
         now = self._timer()
         return max(1, min([work.batch, *(bucket.allows(now) for bucket in self._buckets(work))]))

@@ -21,7 +21,7 @@ from engine.sqlite_file import newer_version
 from engine.whole_file import read_whole, refuse_newer
 
 SMALL_FILES: Mapping[str, bytes] = {
-    "rules.json": rule_book.VERSION,
+    rule_book.NAME: rule_book.VERSION,
     passed_over.NAME: passed_over.VERSION,
     shed_gaps.NAME: shed_gaps.VERSION,
 }

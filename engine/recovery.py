@@ -27,6 +27,7 @@ from engine.errors import MissingWithLoss, Refused
 from engine.journal import BEGINNING, NO_SPACE, Journal, Position
 from engine.metrics import Metrics
 from engine.passed_over import INSTEAD
+from engine.rule_book import NAME as RULES
 from engine.rule_book import RuleBook, RuleSet
 from engine.slices import NoRoom, Slicer, raised
 from engine.snapshots import Snapshot, Snapshots
@@ -85,7 +86,7 @@ class Recovery:
         self._journal = journal
         self._outbox = outbox
         self._snapshots = Snapshots(data_dir / "snapshots", disk)
-        self._book = RuleBook(data_dir / "rules.json", disk)
+        self._book = RuleBook(data_dir / RULES, disk)
         self._metrics = metrics
         self._clock = clock
         self._crashes = crashes

@@ -20,6 +20,7 @@ from engine.disk import DISK, Disk
 from engine.journal import BEGINNING, Position
 from engine.whole_file import body_of, is_sealed, mended, read_whole, refuse_newer, sealed, write_whole
 
+NAME = "rules.json"
 VERSION = b"sortline-rules-1"
 
 encode = msgspec.json.Encoder(order="sorted").encode

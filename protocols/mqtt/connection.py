@@ -96,7 +96,7 @@ class Connection(asyncio.BufferedProtocol):
         self._lost = self._loop.create_future()
         self._accepted: asyncio.Future[codec.Accepted] = self._loop.create_future()
         self._subacks: dict[int, asyncio.Future[list[int]]] = {}
-        self._published: dict[int, str] = {}  # what is our own under QoS 1: topics of which no PUBACK has come
+        self._published: dict[int, str] = {}  # our own under QoS 1, by number, of which there are 65 535
         self._arrived = asyncio.Event()
         self._number = 0
         self._keepalive_s = float(settings.keepalive_s)
